@@ -9,6 +9,6 @@ namespace rulec {
 
 }  // namespace rulec
 
-#define RULEC_CHECK(condition)                                               \
-  (static_cast<bool>(condition) ? static_cast<void>(0)                       \
+#define RULEC_CHECK(condition)                         \
+  (static_cast<bool>(condition) ? static_cast<void>(0) \
                                 : ::rulec::check_failed(#condition, __FILE__, __LINE__))

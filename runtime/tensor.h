@@ -89,19 +89,32 @@ Tensor convert(const Tensor& tensor, DType dtype, bool saturate = true);
 
 template <typename T>
 constexpr DType dtype_for = DType::Undefined;
-template <> inline constexpr DType dtype_for<float> = DType::F32;
-template <> inline constexpr DType dtype_for<double> = DType::F64;
-template <> inline constexpr DType dtype_for<bool> = DType::Bool;
-template <> inline constexpr DType dtype_for<std::uint8_t> = DType::U8;
-template <> inline constexpr DType dtype_for<std::int8_t> = DType::I8;
-template <> inline constexpr DType dtype_for<std::uint16_t> = DType::U16;
-template <> inline constexpr DType dtype_for<std::int16_t> = DType::I16;
-template <> inline constexpr DType dtype_for<std::uint32_t> = DType::U32;
-template <> inline constexpr DType dtype_for<std::int32_t> = DType::I32;
-template <> inline constexpr DType dtype_for<std::uint64_t> = DType::U64;
-template <> inline constexpr DType dtype_for<std::int64_t> = DType::I64;
-template <> inline constexpr DType dtype_for<Float16> = DType::F16;
-template <> inline constexpr DType dtype_for<BFloat16> = DType::BF16;
+template <>
+inline constexpr DType dtype_for<float> = DType::F32;
+template <>
+inline constexpr DType dtype_for<double> = DType::F64;
+template <>
+inline constexpr DType dtype_for<bool> = DType::Bool;
+template <>
+inline constexpr DType dtype_for<std::uint8_t> = DType::U8;
+template <>
+inline constexpr DType dtype_for<std::int8_t> = DType::I8;
+template <>
+inline constexpr DType dtype_for<std::uint16_t> = DType::U16;
+template <>
+inline constexpr DType dtype_for<std::int16_t> = DType::I16;
+template <>
+inline constexpr DType dtype_for<std::uint32_t> = DType::U32;
+template <>
+inline constexpr DType dtype_for<std::int32_t> = DType::I32;
+template <>
+inline constexpr DType dtype_for<std::uint64_t> = DType::U64;
+template <>
+inline constexpr DType dtype_for<std::int64_t> = DType::I64;
+template <>
+inline constexpr DType dtype_for<Float16> = DType::F16;
+template <>
+inline constexpr DType dtype_for<BFloat16> = DType::BF16;
 
 template <typename T>
 Tensor Tensor::of(Shape shape, std::span<const T> values) {

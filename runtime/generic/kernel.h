@@ -32,8 +32,8 @@ struct Call {
   int opset = 0;                         // of `domain` in the model
   std::span<const Value* const> inputs;  // null where an optional operand is absent
   const Attributes& attributes;
-  std::size_t output_count = 1;         // how many outputs the node names
-  std::uint64_t outputs_used = ~0ULL;   // bit i: output i is named and may be read
+  std::size_t output_count = 1;        // how many outputs the node names
+  std::uint64_t outputs_used = ~0ULL;  // bit i: output i is named and may be read
   Bodies* bodies = nullptr;
 
   bool has(std::size_t index) const {

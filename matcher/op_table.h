@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Which operators exist, for each opset: operands, results, attributes with defaults, and what the
+// matcher must know (commutative, operand that moved between attribute and input). ONNX's schemas,
+// TensorRT's plugin operators (in the empty domain) and com.microsoft operators we know, and what
+// `op` declarations of rule files add.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/attribute.h"
+#include "runtime/dtype.h"
+
+namespace rulec {
+
+enum class OperandKind : std::uint8_t { Single, Optional, Variadic };
+
+struct Operand {
+  std::string name;
+  OperandKind kind = OperandKind::Single;
+  std::vector<DType> dtypes;   // accepted tensor element types; empty: not a plain tensor / any
+  std::string type_parameter;  // "T": operands of one parameter have one type
+  bool homogeneous = true;     // variadic: all of one type
+  int min_arity = 1;           // variadic
+};
+
+// Kinds as ONNX numbers them (AttributeProto.AttributeType).
+enum class AttributeKind : std::uint8_t {
+  Float = 1,
+  Int = 2,
+  String = 3,
+  Tensor = 4,
+  Graph = 5,
+  Floats = 6,
+  Ints = 7,
+  Strings = 8,
+  Tensors = 9,
+  Graphs = 10,
+  SparseTensor = 11,
+  TypeProto = 13,
+};
+
+struct AttributeSchema {
+  std::string name;
+  AttributeKind kind = AttributeKind::Int;
+  bool required = false;
+  std::optional<AttributeValue> default_value;
+};
+
+struct OpSchema {
+  std::string domain;
+  std::string type;
+  int since = 1;  // the opset that introduced this version
+  bool deprecated = false;
+  bool commutative = false;  // binary, in its two operands
+  bool deterministic = true;
+  std::vector<Operand> inputs;
+  std::vector<Operand> outputs;
+  std::vector<AttributeSchema> attributes;
+
+  const AttributeSchema* attribute(std::string_view name) const;
+  // Index of a named operand, -1 when there is none.
+  int input(std::string_view name) const;
+  int min_inputs() const;
+  int max_inputs() const;  // INT_MAX when variadic
+};
+
+class OpTable {
+ public:
+  // ONNX's schemas and the plugins. Cheap: schemas are translated when asked for.
+  OpTable();
+
+  // The version in force at `opset` of the domain ("" for ONNX's own; plugins live there too).
+  const OpSchema* find(std::string_view domain, std::string_view type, int opset) const;
+  // Any version, newest first; empty when the operator is unknown.
+  std::vector<const OpSchema*> versions(std::string_view domain, std::string_view type) const;
+  int newest_opset(std::string_view domain) const;
+
+  // An operator of an `op` declaration. Replaces nothing: false when it exists with another form.
+  bool declare(OpSchema schema);
+
+  // Operators with a name like `type` (edit distance), nearest first, for "did you mean".
+  std::vector<std::string> similar(std::string_view domain, std::string_view type) const;
+
+ private:
+  struct Cache;
+  std::shared_ptr<Cache> cache_;
+};
+
+// An operand that moved between attribute and input across opsets (axes of Squeeze at 13, k of
+// TopK at 10, min/max of Clip at 11, …): language.md §1 law 2. `name` is the attribute's name, and
+// the operand's index where it is an input. Nothing when the operand never moved.
+struct MovedOperand {
+  std::string name;
+  int input = 0;                             // its index from `since` on
+  int since = 13;                            // first opset where it is an input
+  AttributeKind kind = AttributeKind::Ints;  // as an attribute
+};
+std::vector<MovedOperand> moved_operands(std::string_view domain, std::string_view type);
+
+}  // namespace rulec
