@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Makes the nodes of a replacement: expressions of operators over values, constants and
+// rewrite-time tensors, written in the form that the model's opset wants (attribute or input), with
+// types inferred for what is new, names derived from rule and replaced value, and metadata.
+
+#include <string>
+#include <vector>
+
+#include "matcher/guard.h"
+#include "matcher/rule.h"
+#include "runtime/result.h"
+
+namespace rulec {
+
+struct EmitOptions {
+  GraphId graph;
+  NodeId before;          // new nodes stand before this one
+  std::string name_hint;  // names of nodes and values derive from it
+  std::vector<Metadata> metadata;
+  // For a literal operand: the dtype to take where no operand beside it decides.
+  DType literal_dtype = DType::F32;
+};
+
+struct Emitted {
+  std::vector<ValueId> results;  // one, or as many as the emitted node has
+  std::vector<NodeId> nodes;     // made, in order
+};
+
+// An Error (nothing usable was emitted; the caller removes `nodes` it got before) when an operand
+// is unknown, an operator is not in the model's opset, or types contradict.
+Result<Emitted> emit(Model& model, const Scope& scope, ExprId expr, const EmitOptions& options);
+
+}  // namespace rulec
