@@ -20,6 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "matcher/symbol.h"
 #include "matcher/type.h"
 #include "runtime/attribute.h"
 #include "runtime/id.h"
@@ -70,9 +71,9 @@ struct GraphValue {
 
 struct GraphNode {
   std::string name;
-  std::string domain;    // "" is the standard's own ("ai.onnx" is folded into it)
-  std::string type;      // "Conv"
-  std::string overload;  // of a model-local function
+  Symbol domain;    // "" is the standard's own ("ai.onnx" is folded into it)
+  Symbol type;      // "Conv"
+  Symbol overload;  // of a model-local function
   GraphId graph;
   std::vector<ValueId> inputs;   // none (default id) where an optional operand is absent
   std::vector<ValueId> outputs;  // none where an output is not named
@@ -115,6 +116,7 @@ struct NewNode {
   std::vector<std::string> output_names = {};  // shorter lists are filled by fresh names
   Attributes attributes = {};
   std::vector<Metadata> metadata = {};
+  std::string overload = {};
 };
 
 class Model {
@@ -191,6 +193,10 @@ class Model {
   void remove_node(NodeId node);                 // its outputs must be unused; nested graphs go too
   void remove_initializer(ValueId value);        // must be unused
   void remove_input(GraphId graph, ValueId value);  // must be unused
+  // Gives a nested graph to another node (whose attribute must name it): so that a node can be
+  // replaced by a changed copy and removed without its bodies.
+  void adopt_graph(GraphId graph, NodeId owner);
+  void remove_graph(GraphId graph);  // a nested graph that no attribute names any more
 
   // A name not used by any value (or node) of the model: `hint`, `hint_1`, …
   std::string fresh_value_name(std::string_view hint);
@@ -200,13 +206,63 @@ class Model {
   Status verify() const;
 
  private:
-  struct Links;  // order and use lists
+  // One operand that reads a value: an entry of that value's doubly linked list. Operands of one
+  // node (or outputs of one graph) lie side by side in a block of `uses_`.
+  struct UseLink {
+    Use use;
+    ValueId value;  // whose list it is in; none when the operand is absent
+    std::uint32_t previous = none, next = none;
+  };
+  struct Block {
+    std::uint32_t first = 0, capacity = 0;
+  };
+  struct NodeLink {
+    NodeId previous, next;
+    std::uint64_t key = 0;
+    Block uses;
+  };
+  struct ValueLink {
+    std::uint32_t first = none, last = none, count = 0;
+  };
+  struct GraphLink {
+    NodeId first, last;
+    Block uses;
+  };
+  // Hashes of names in use: a false positive only skips a candidate name.
+  struct NameSet {
+    bool built = false;
+    std::vector<std::uint64_t> slots;
+    std::size_t count = 0;
+    std::unordered_map<std::string, std::uint64_t> counters;
+    bool insert(std::uint64_t hash);
+  };
+  static constexpr std::uint32_t none = UINT32_MAX;
+
+  void reserve_uses(Block& block, std::size_t held, std::size_t count);
+  void release_uses(Block& block);
+  void link_use(std::uint32_t at, Use use, ValueId value);
+  void unlink_use(std::uint32_t at);
+  void link_node(NodeId id, NodeId before);
+  void unlink_node(NodeId id);
+  void make_gap(NodeId before);
+  void drop_graph(GraphId graph);
+  std::string fresh_name(NameSet& names, std::string_view hint);
+  void note_name(NameSet& names, std::string_view name);
+  ValueId add_value(GraphId graph, std::string name);
+  Status verify_values() const;
+  Status verify_graph(GraphId graph) const;
+  Status verify_uses() const;
+
   std::vector<GraphNode> nodes_;
   std::vector<GraphValue> values_;
   std::vector<GraphInfo> graphs_;
+  std::vector<NodeLink> node_links_;
+  std::vector<ValueLink> value_links_;
+  std::vector<GraphLink> graph_links_;
+  std::vector<UseLink> uses_;
+  std::vector<std::vector<std::uint32_t>> free_blocks_;  // by the logarithm of their capacity
   std::size_t live_nodes_ = 0;
-  std::shared_ptr<Links> links_;
-  // (implementation detail of graph.cc: see there)
+  NameSet value_names_, node_names_;
 };
 
 // One line per node, nested graphs indented: `%y = Relu(%x) : f32[N,128]`. For dumps and tests.

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fresh names. The set of names in use keeps hashes only and is built when the first fresh name is
+// asked for: a model that is only read pays nothing. Names once used stay taken, so that a name
+// never changes its meaning during a rewrite.
+#include "matcher/graph.h"
+
+namespace rulec {
+
+// FNV-1a with a finisher: the same on every machine, since fresh names end up in files.
+static std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : text) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  }
+  hash ^= hash >> 32;
+  hash *= 0x9e3779b97f4a7c15ULL;
+  hash ^= hash >> 29;
+  return hash == 0 ? 1 : hash;
+}
+
+bool Model::NameSet::insert(std::uint64_t hash) {
+  if (slots.size() < 2 * (count + 1)) {
+    const std::vector<std::uint64_t> old = std::exchange(slots, {});
+    slots.resize(std::max<std::size_t>(64, old.size() * 2));
+    count = 0;
+    for (const std::uint64_t kept : old) {
+      if (kept != 0) insert(kept);
+    }
+  }
+  const std::size_t mask = slots.size() - 1;
+  std::size_t at = hash & mask;
+  while (slots[at] != 0) {
+    if (slots[at] == hash) return false;
+    at = (at + 1) & mask;
+  }
+  slots[at] = hash;
+  ++count;
+  return true;
+}
+
+void Model::note_name(NameSet& names, std::string_view name) {
+  if (names.built && !name.empty()) names.insert(hash_of(name));
+}
+
+std::string Model::fresh_name(NameSet& names, std::string_view hint) {
+  std::string name(hint.empty() ? "value" : hint);
+  if (names.insert(hash_of(name))) return name;
+  const std::size_t length = name.size();
+  std::uint64_t& counter = names.counters[name];
+  do {
+    name.resize(length);
+    name += fmt::format("_{}", ++counter);
+  } while (!names.insert(hash_of(name)));
+  return name;
+}
+
+std::string Model::fresh_value_name(std::string_view hint) {
+  if (!value_names_.built) {
+    value_names_.built = true;
+    for (const GraphValue& it : values_)
+      note_name(value_names_, it.name);
+  }
+  return fresh_name(value_names_, hint);
+}
+
+std::string Model::fresh_node_name(std::string_view hint) {
+  if (!node_names_.built) {
+    node_names_.built = true;
+    for (const GraphNode& it : nodes_)
+      note_name(node_names_, it.name);
+  }
+  return fresh_name(node_names_, hint);
+}
+
+}  // namespace rulec

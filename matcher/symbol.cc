@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// One set of strings for the process, never freed: its size is that of the operators' names.
+#include "matcher/symbol.h"
+
+#include <mutex>
+#include <unordered_set>
+
+namespace rulec {
+
+namespace {
+
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>()(text);
+  }
+};
+
+struct Pool {
+  std::mutex mutex;
+  std::unordered_set<std::string, TextHash, std::equal_to<>> texts;
+};
+
+}  // namespace
+
+static const std::string* intern(std::string_view text) {
+  static Pool* const pool = new Pool;
+  const std::lock_guard lock(pool->mutex);
+  auto at = pool->texts.find(text);
+  if (at == pool->texts.end()) at = pool->texts.emplace(text).first;
+  return &*at;
+}
+
+Symbol::Symbol() {
+  static const std::string* const empty = intern("");
+  text_ = empty;
+}
+
+Symbol::Symbol(std::string_view text) : text_(intern(text)) {}
+
+}  // namespace rulec
