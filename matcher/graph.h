@@ -52,6 +52,14 @@ struct Use {
   friend bool operator==(const Use&, const Use&) = default;
 };
 
+// Where an initializer was read from.
+struct TensorSource {
+  const Tensor* tensor = nullptr;  // what was read; another one: the source is out of date
+  std::string name;                // as it stands in the bytes
+  std::string_view bytes;          // of the TensorProto, in Model::storage
+  std::string external;            // the file that holds its data, absolute; empty: itself
+};
+
 // A value of a graph: what one node, one graph input or one initializer gives.
 struct GraphValue {
   std::string name;  // may repeat in graphs that do not see one another
@@ -65,6 +73,9 @@ struct GraphValue {
   // default that a caller may override, constant only when ir_version < 4).
   std::shared_ptr<const Tensor> initializer;
   std::shared_ptr<const SparseTensor> sparse_initializer;  // then `initializer` is null
+  // The TensorProto that `initializer` was read from, where writing the tensor anew would not give
+  // it back (typed data, a doc string, external data). Written as it is while both are unchanged.
+  std::shared_ptr<const TensorSource> source;
   std::vector<Metadata> metadata;
   std::string leftover;  // unknown fields and doc string of its ValueInfoProto, serialized
 };
@@ -90,6 +101,7 @@ struct GraphInfo {
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;       // every slot is a Use of its value
   std::vector<ValueId> initializers;  // in file order
+  std::vector<ValueId> value_info;    // whose types the file declares, and an export writes
   bool alive = true;
   std::vector<Metadata> metadata;
   std::string leftover;  // doc string, quantization annotations, unknown fields
