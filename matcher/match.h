@@ -35,6 +35,7 @@ struct Binding {
   std::variant<std::monostate, ValueId, NodeId, AttributeValue, std::vector<Attribute>, Number,
                std::int64_t, Tensor, Literal, std::vector<Binding>>
       held;
+  DType narrow = DType::Undefined;  // of a Tensor: see RuleValue::narrow
   bool bound() const { return held.index() != 0; }
 };
 
@@ -58,5 +59,12 @@ struct NearMiss {
   std::string expected, found;
   int matched = 0;  // pattern nodes that held: the deeper, the nearer
 };
+
+struct Scope;
+
+// Whether a `body contains P` or `body is { … }` predicate holds of a node; bindings of the scope
+// restrict it, new ones inside stay inside. Unknown when the node's body is.
+enum class Truth : std::uint8_t { False, True, Unknown };
+Truth body_holds(const Scope& scope, NodeId node, const Expr& expr, std::string* why);
 
 }  // namespace rulec

@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: Apache-2.0
+// Evaluation of expressions at rewrite time. An operand that is unknown makes the whole unknown,
+// save where Kleene's logic or an `else` says otherwise; the reason travels along.
+#include "matcher/guard.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "matcher/facts.h"
+#include "matcher/glob.h"
+#include "matcher/guard_calls.h"
+#include "matcher/match.h"
+#include "matcher/tensor_math.h"
+
+namespace rulec {
+
+bool is_unknown(const RuleValue& value) {
+  return std::holds_alternative<Unknown>(value.data);
+}
+bool is_none(const RuleValue& value) {
+  return std::holds_alternative<None>(value.data);
+}
+
+static const std::string& reason(const RuleValue& value) {
+  return std::get<Unknown>(value.data).why;
+}
+
+std::string value_name(const Scope& scope, ValueId value) {
+  return value ? scope.model.value(value).name : std::string("none");
+}
+
+static RuleValue from_literal(const Literal& literal) {
+  if (const auto* b = std::get_if<bool>(&literal.value)) return {*b};
+  if (const auto* i = std::get_if<std::int64_t>(&literal.value)) return {*i};
+  if (const auto* d = std::get_if<double>(&literal.value)) return {*d};
+  if (const auto* s = std::get_if<std::string>(&literal.value)) return {*s};
+  if (const auto* list = std::get_if<std::vector<Literal>>(&literal.value)) {
+    std::vector<RuleValue> out;
+    for (const Literal& item : *list)
+      out.push_back(from_literal(item));
+    return {std::move(out)};
+  }
+  return {None{}};
+}
+
+static RuleValue from_attribute(const AttributeValue& value) {
+  if (const auto* i = std::get_if<std::int64_t>(&value)) return {*i};
+  if (const auto* f = std::get_if<float>(&value)) return {static_cast<double>(*f)};
+  if (const auto* s = std::get_if<std::string>(&value)) return {*s};
+  if (const auto* t = std::get_if<Tensor>(&value)) return {*t};
+  std::vector<RuleValue> out;
+  if (const auto* v = std::get_if<std::vector<std::int64_t>>(&value)) {
+    for (const std::int64_t item : *v)
+      out.push_back({item});
+    return {std::move(out)};
+  }
+  if (const auto* v = std::get_if<std::vector<float>>(&value)) {
+    for (const float item : *v)
+      out.push_back({static_cast<double>(item)});
+    return {std::move(out)};
+  }
+  if (const auto* v = std::get_if<std::vector<std::string>>(&value)) {
+    for (const std::string& item : *v)
+      out.push_back({item});
+    return {std::move(out)};
+  }
+  return unknown("an attribute of this kind has no value in an expression");
+}
+
+RuleValue from_binding(const Scope& scope, const Binding& binding, const Slot& slot) {
+  if (const auto* v = std::get_if<ValueId>(&binding.held)) {
+    if (!*v) return {None{}};
+    return {*v};
+  }
+  if (const auto* n = std::get_if<NodeId>(&binding.held)) return {*n};
+  if (const auto* a = std::get_if<AttributeValue>(&binding.held)) return from_attribute(*a);
+  if (const auto* n = std::get_if<Binding::Number>(&binding.held)) {
+    if (n->value && std::trunc(n->number) == n->number && std::fabs(n->number) < 9e15 &&
+        !is_float(type_of(scope.model, n->value).dtype)) {
+      return {static_cast<std::int64_t>(n->number)};
+    }
+    return {n->number};
+  }
+  if (const auto* i = std::get_if<std::int64_t>(&binding.held)) return {*i};
+  if (const auto* t = std::get_if<Tensor>(&binding.held)) return {*t, binding.narrow};
+  if (const auto* l = std::get_if<Literal>(&binding.held)) {
+    if (slot.kind == SlotKind::Dimension) {
+      const auto* symbol = std::get_if<std::string>(&l->value);
+      return {Unknown{fmt::format("the size `{}` is not known", slot.name),
+                      symbol != nullptr ? *symbol : std::string()}};
+    }
+    return from_literal(*l);
+  }
+  if (const auto* list = std::get_if<std::vector<Binding>>(&binding.held)) {
+    std::vector<RuleValue> out;
+    for (const Binding& item : *list)
+      out.push_back(from_binding(scope, item, slot));
+    return {std::move(out)};
+  }
+  if (std::holds_alternative<std::vector<Attribute>>(binding.held)) {
+    return unknown("`..{}` holds attributes, not a value", slot.name);
+  }
+  return unknown("`{}` is not bound", slot.name);
+}
+
+static Literal to_literal(const RuleValue& value) {
+  if (const auto* b = std::get_if<bool>(&value.data)) return {*b};
+  if (const auto* i = std::get_if<std::int64_t>(&value.data)) return {*i};
+  if (const auto* d = std::get_if<double>(&value.data)) return {*d};
+  if (const auto* s = std::get_if<std::string>(&value.data)) return {*s};
+  if (const auto* t = std::get_if<DType>(&value.data)) return {static_cast<std::int64_t>(*t)};
+  return {};
+}
+
+Binding to_binding(const RuleValue& value) {
+  Binding out;
+  out.narrow = value.narrow;
+  if (const auto* v = std::get_if<ValueId>(&value.data)) {
+    out.held = *v;
+  } else if (is_none(value)) {
+    out.held = ValueId{};
+  } else if (const auto* n = std::get_if<NodeId>(&value.data)) {
+    out.held = *n;
+  } else if (const auto* t = std::get_if<Tensor>(&value.data)) {
+    out.held = *t;
+  } else if (const auto* list = std::get_if<std::vector<RuleValue>>(&value.data)) {
+    std::vector<Binding> items;
+    for (const RuleValue& item : *list)
+      items.push_back(to_binding(item));
+    out.held = std::move(items);
+  } else if (!is_unknown(value)) {
+    out.held = to_literal(value);
+  }
+  return out;
+}
+
+// ---- truth
+// ---------------------------------------------------------------------------------------
+
+Truth truth_of(const RuleValue& value, std::string* why) {
+  if (const auto* b = std::get_if<bool>(&value.data)) return *b ? Truth::True : Truth::False;
+  if (is_unknown(value)) {
+    if (why != nullptr) *why = reason(value);
+    return Truth::Unknown;
+  }
+  if (const auto* list = std::get_if<std::vector<RuleValue>>(&value.data)) {
+    Truth all = Truth::True;
+    for (const RuleValue& item : *list) {
+      const Truth one = truth_of(item, why);
+      if (one == Truth::False) return Truth::False;
+      if (one == Truth::Unknown) all = Truth::Unknown;
+    }
+    return all;
+  }
+  if (const auto* i = std::get_if<std::int64_t>(&value.data)) {
+    return *i != 0 ? Truth::True : Truth::False;
+  }
+  if (const auto* t = std::get_if<Tensor>(&value.data)) {
+    if (t->dtype() == DType::Bool) {
+      for (std::int64_t i = 0; i < t->size(); ++i) {
+        if (t->integer(i) == 0) return Truth::False;
+      }
+      return Truth::True;
+    }
+  }
+  if (why != nullptr) *why = "this is not a condition";
+  return Truth::Unknown;
+}
+
+RuleValue of_truth(Truth truth, std::string why) {
+  if (truth == Truth::Unknown) return {Unknown{std::move(why)}};
+  return {truth == Truth::True};
+}
+
+static Truth negated(Truth truth) {
+  if (truth == Truth::Unknown) return truth;
+  return truth == Truth::True ? Truth::False : Truth::True;
+}
+
+// ---- expressions
+// ---------------------------------------------------------------------------------
+
+static bool has_open_ones(const Scope& scope, ExprId id) {
+  const Expr& expr = scope.rules[id];
+  if (expr.kind != Expr::Kind::Method && expr.kind != Expr::Kind::Call) return false;
+  for (const bool spread : expr.spread) {
+    if (spread) return true;
+  }
+  return false;
+}
+
+static std::optional<std::size_t> rank_of(const Scope& scope, const RuleValue& value) {
+  if (const auto* t = std::get_if<Tensor>(&value.data)) return t->rank();
+  if (const auto* v = std::get_if<ValueId>(&value.data)) {
+    if (!*v) return std::nullopt;
+    return type_of(scope.model, *v).rank();
+  }
+  return std::nullopt;
+}
+
+static RuleValue evaluate_slot(const Scope& scope, SlotId slot) {
+  if (slot.index >= scope.bindings.size()) return unknown("a name without a slot");
+  const Binding& binding = scope.bindings[slot.index];
+  if (!binding.bound()) {
+    for (const Let& let : scope.lets) {
+      if (let.slot == slot && let.value) return evaluate(scope, let.value);
+    }
+  }
+  return from_binding(scope, binding, scope.slots[slot.index]);
+}
+
+static RuleValue evaluate_method(const Scope& scope, const Expr& expr,
+                                 std::optional<std::size_t> other_rank) {
+  std::vector<RuleValue> operands;
+  for (const ExprId operand : expr.operands)
+    operands.push_back(evaluate(scope, operand));
+  return call_method(scope, expr, operands, other_rank);
+}
+
+static RuleValue evaluate_logic(const Scope& scope, const Expr& expr) {
+  std::string why;
+  const Truth first = truth(scope, expr.operands[0], &why);
+  switch (expr.op) {
+    case Operator::Not:
+      return of_truth(negated(first), why);
+    case Operator::OrUnknown:
+      return {first != Truth::False};
+    case Operator::And:
+    case Operator::Or: {
+      const Truth decides = expr.op == Operator::And ? Truth::False : Truth::True;
+      if (first == decides) return {decides == Truth::True};
+      std::string second_why;
+      const Truth second = truth(scope, expr.operands[1], &second_why);
+      if (second == decides) return {decides == Truth::True};
+      if (first == Truth::Unknown) return {Unknown{why}};
+      if (second == Truth::Unknown) return {Unknown{second_why}};
+      return {decides != Truth::True};
+    }
+    default:
+      return unknown("not a logical operator");
+  }
+}
+
+static std::optional<std::int64_t> index_in(std::int64_t index, std::size_t size) {
+  if (index < 0) index += static_cast<std::int64_t>(size);
+  if (index < 0 || index >= static_cast<std::int64_t>(size)) return std::nullopt;
+  return index;
+}
+
+static RuleValue evaluate_index(const Scope& scope, const Expr& expr) {
+  const RuleValue base = evaluate(scope, expr.operands[0]);
+  if (is_unknown(base) || is_none(base)) return base;
+  const RuleValue at = evaluate(scope, expr.operands[1]);
+  if (is_unknown(at) || is_none(at)) return at;
+  const auto index = as_integer(scope, at);
+  if (!index) return unknown("an index must be an integer");
+  if (const auto* s = std::get_if<std::string>(&base.data)) {
+    const auto place = index_in(*index, s->size());
+    if (!place) return unknown("index {} is outside a string of {}", *index, s->size());
+    return {std::string(1, (*s)[static_cast<std::size_t>(*place)])};
+  }
+  const auto list = as_list(scope, base);
+  if (!list) return unknown("this has no elements to index");
+  const auto place = index_in(*index, list->size());
+  if (!place) return unknown("index {} is outside a list of {}", *index, list->size());
+  return (*list)[static_cast<std::size_t>(*place)];
+}
+
+static RuleValue evaluate_slice(const Scope& scope, const Expr& expr) {
+  const RuleValue base = evaluate(scope, expr.operands[0]);
+  if (is_unknown(base) || is_none(base)) return base;
+  const auto* text = std::get_if<std::string>(&base.data);
+  const auto list = text != nullptr ? std::nullopt : as_list(scope, base);
+  if (text == nullptr && !list) return unknown("this has no elements to slice");
+  const auto size = static_cast<std::int64_t>(text != nullptr ? text->size() : list->size());
+  std::int64_t bounds[2] = {0, size};
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (expr.operands.size() <= i + 1 || !expr.operands[i + 1]) continue;
+    const RuleValue bound = evaluate(scope, expr.operands[i + 1]);
+    if (is_unknown(bound) || is_none(bound)) return bound;
+    const auto given = as_integer(scope, bound);
+    if (!given) return unknown("a slice's bounds must be integers");
+    const std::int64_t normal = *given < 0 ? *given + size : *given;
+    bounds[i] = std::min(std::max<std::int64_t>(normal, 0), size);
+  }
+  const auto begin = static_cast<std::size_t>(bounds[0]);
+  const auto end = static_cast<std::size_t>(std::max(bounds[0], bounds[1]));
+  if (text != nullptr) return {text->substr(begin, end - begin)};
+  return {std::vector<RuleValue>(list->begin() + static_cast<std::ptrdiff_t>(begin),
+                                 list->begin() + static_cast<std::ptrdiff_t>(end))};
+}
+
+static RuleValue evaluate_glob(const RuleValue& text, const RuleValue& glob) {
+  if (is_unknown(text)) return text;
+  if (is_unknown(glob)) return glob;
+  const auto* t = std::get_if<std::string>(&text.data);
+  const auto* g = std::get_if<std::string>(&glob.data);
+  if (t == nullptr || g == nullptr) return unknown("`~` compares a string with a glob");
+  return {glob_match(*g, *t)};
+}
+
+static RuleValue evaluate_membership(const Scope& scope, const RuleValue& item,
+                                     const RuleValue& all, bool negate) {
+  if (is_unknown(item)) return item;
+  if (is_unknown(all)) return all;
+  if (const auto* text = std::get_if<std::string>(&all.data)) {
+    const auto* part = std::get_if<std::string>(&item.data);
+    if (part == nullptr) return unknown("only a string can be in a string");
+    return {(text->find(*part) != std::string::npos) != negate};
+  }
+  const auto list = as_list(scope, all);
+  if (!list) return unknown("the right side of `in` is no list");
+  Truth any = Truth::False;
+  std::string why;
+  for (const RuleValue& one : *list) {
+    const Truth same = equal(scope, item, one, &why);
+    if (same == Truth::True) return {!negate};
+    if (same == Truth::Unknown) any = Truth::Unknown;
+  }
+  return of_truth(negate ? negated(any) : any, why);
+}
+
+static RuleValue evaluate_apply(const Scope& scope, const Expr& expr) {
+  switch (expr.op) {
+    case Operator::Not:
+    case Operator::And:
+    case Operator::Or:
+    case Operator::OrUnknown:
+      return evaluate_logic(scope, expr);
+    case Operator::Else: {
+      RuleValue first = evaluate(scope, expr.operands[0]);
+      return is_none(first) ? evaluate(scope, expr.operands[1]) : first;
+    }
+    case Operator::Conditional: {
+      std::string why;
+      const Truth condition = truth(scope, expr.operands[0], &why);
+      if (condition == Truth::Unknown) return {Unknown{why}};
+      return evaluate(scope, expr.operands[condition == Truth::True ? 1 : 2]);
+    }
+    case Operator::Index:
+      return evaluate_index(scope, expr);
+    case Operator::SliceOf:
+      return evaluate_slice(scope, expr);
+    case Operator::Matches:
+      return evaluate_glob(evaluate(scope, expr.operands[0]), evaluate(scope, expr.operands[1]));
+    case Operator::In:
+    case Operator::NotIn:
+      return evaluate_membership(scope, evaluate(scope, expr.operands[0]),
+                                 evaluate(scope, expr.operands[1]), expr.op == Operator::NotIn);
+    case Operator::Negate: {
+      const RuleValue value = evaluate(scope, expr.operands[0]);
+      if (const auto* i = std::get_if<std::int64_t>(&value.data)) return {-*i};
+      if (const auto* d = std::get_if<double>(&value.data)) return {-*d};
+      return apply(scope, Operator::Subtract, {std::int64_t{0}}, value);
+    }
+    default:
+      break;
+  }
+  // A `1...` reaches to the rank of the other side.
+  const bool open_left = has_open_ones(scope, expr.operands[0]);
+  const bool open_right = has_open_ones(scope, expr.operands[1]);
+  if (open_left == open_right) {
+    return apply(scope, expr.op, evaluate(scope, expr.operands[0]),
+                 evaluate(scope, expr.operands[1]));
+  }
+  const std::size_t plain = open_left ? 1 : 0;
+  const RuleValue other = evaluate(scope, expr.operands[plain]);
+  const RuleValue opened =
+      evaluate_method(scope, scope.rules[expr.operands[1 - plain]], rank_of(scope, other));
+  return open_left ? apply(scope, expr.op, opened, other) : apply(scope, expr.op, other, opened);
+}
+
+static RuleValue evaluate_self(const Scope& scope, const Expr& expr) {
+  NodeId node = scope.self;
+  if (!expr.operands.empty() && expr.operands[0]) {
+    const RuleValue value = evaluate(scope, expr.operands[0]);
+    if (const auto* given = std::get_if<NodeId>(&value.data)) node = *given;
+  }
+  if (!node) return unknown("no node stands here");
+  const Model& model = scope.model;
+  const GraphNode& info = model.node(node);
+  switch (expr.kind) {
+    case Expr::Kind::InBody:
+      return {static_cast<bool>(model.graph(info.graph).owner)};
+    case Expr::Kind::Is: {
+      const bool output = expr.name == "output";
+      bool any = false;
+      for (const ValueId value : output ? info.outputs : info.inputs) {
+        if (!value) continue;
+        any = any || (output ? model.is_graph_output(value) : model.value(value).is_input);
+      }
+      return {any};
+    }
+    case Expr::Kind::Field:
+      if (expr.name == "name") return {info.name};
+      if (expr.name == "domain") {
+        return {info.domain.empty() ? std::string("ai.onnx") : info.domain.str()};
+      }
+      if (expr.name == "type") return {info.type.str()};
+      if (expr.name == "users") {
+        std::size_t count = 0;
+        for (const ValueId value : info.outputs) {
+          if (value) count += model.use_count(value);
+        }
+        return {static_cast<std::int64_t>(count)};
+      }
+      if (expr.name == "inputs") return {static_cast<std::int64_t>(info.inputs.size())};
+      return unknown("a node has no field `{}`", expr.name);
+    default: {
+      std::string why;
+      const Truth held = body_holds(scope, node, expr, &why);
+      return of_truth(held, why);
+    }
+  }
+}
+
+RuleValue evaluate(const Scope& scope, ExprId id) {
+  if (!id) return {None{}};
+  const Expr& expr = scope.rules[id];
+  switch (expr.kind) {
+    case Expr::Kind::Literal:
+      return from_literal(expr.literal);
+    case Expr::Kind::Slot:
+      return evaluate_slot(scope, expr.slot);
+    case Expr::Kind::List: {
+      std::vector<RuleValue> out;
+      for (const ExprId item : expr.operands)
+        out.push_back(evaluate(scope, item));
+      return {std::move(out)};
+    }
+    case Expr::Kind::Apply:
+      return evaluate_apply(scope, expr);
+    case Expr::Kind::Call: {
+      std::vector<RuleValue> operands;
+      for (const ExprId operand : expr.operands)
+        operands.push_back(evaluate(scope, operand));
+      for (const auto& [name, value] : expr.named)
+        operands.push_back(evaluate(scope, value));
+      return call_function(scope, expr.name, operands);
+    }
+    case Expr::Kind::Method:
+      return evaluate_method(scope, expr, std::nullopt);
+    case Expr::Kind::DType:
+      return {expr.dtype};
+    case Expr::Kind::Word:
+      return {expr.name};
+    case Expr::Kind::Target:
+      return {scope.situation.target};
+    case Expr::Kind::Opset:
+      return {static_cast<std::int64_t>(opset_of(scope.model, ""))};
+    case Expr::Kind::Emit:
+      return run_operator(scope, expr);
+    case Expr::Kind::Template:
+    case Expr::Kind::Inline:
+      return unknown("a replacement has no value before it is made");
+    case Expr::Kind::InBody:
+    case Expr::Kind::Is:
+    case Expr::Kind::Contains:
+    case Expr::Kind::BodyIs:
+    case Expr::Kind::Field:
+      return evaluate_self(scope, expr);
+  }
+  return unknown("an expression of no known kind");
+}
+
+Truth truth(const Scope& scope, ExprId expr, std::string* why) {
+  return truth_of(evaluate(scope, expr), why);
+}
+
+// ---- values as something else
+// --------------------------------------------------------------------
+
+std::optional<Tensor> as_tensor(const Scope& scope, const RuleValue& value) {
+  if (const auto* t = std::get_if<Tensor>(&value.data)) return *t;
+  if (const auto* v = std::get_if<ValueId>(&value.data)) return constant_tensor(scope.model, *v);
+  if (const auto* i = std::get_if<std::int64_t>(&value.data)) return Tensor::scalar(*i);
+  if (const auto* b = std::get_if<bool>(&value.data)) return Tensor::scalar(*b);
+  if (const auto* d = std::get_if<double>(&value.data)) return Tensor::scalar(*d);
+  if (const auto* s = std::get_if<std::string>(&value.data)) return Tensor::of_strings({}, {*s});
+  const auto* list = std::get_if<std::vector<RuleValue>>(&value.data);
+  if (list == nullptr) return std::nullopt;
+  if (list->empty()) return Tensor::zeros(DType::I64, {0});
+  std::vector<Tensor> parts;
+  bool floats = false, strings = false;
+  for (const RuleValue& item : *list) {
+    const auto part = as_tensor(scope, item);
+    if (!part || (!parts.empty() && part->shape() != parts.front().shape())) return std::nullopt;
+    floats = floats || is_float(part->dtype());
+    strings = strings || part->dtype() == DType::String;
+    parts.push_back(*part);
+  }
+  Shape shape = parts.front().shape();
+  shape.insert(shape.begin(), static_cast<std::int64_t>(parts.size()));
+  if (strings) {
+    std::vector<std::string> all;
+    for (const Tensor& part : parts) {
+      if (part.dtype() != DType::String) return std::nullopt;
+      all.insert(all.end(), part.strings().begin(), part.strings().end());
+    }
+    return Tensor::of_strings(shape, std::move(all));
+  }
+  Tensor out = Tensor::allocate(floats ? DType::F64 : DType::I64, shape);
+  std::int64_t at = 0;
+  for (const Tensor& part : parts) {
+    for (std::int64_t i = 0; i < part.size(); ++i, ++at) {
+      floats ? out.set_number(at, part.number(i)) : out.set_integer(at, part.integer(i));
+    }
+  }
+  return out;
+}
+
+DType stored_dtype(const Scope& scope, const RuleValue& value) {
+  if (value.narrow != DType::Undefined) return value.narrow;
+  if (const auto* t = std::get_if<Tensor>(&value.data)) return t->dtype();
+  if (const auto* v = std::get_if<ValueId>(&value.data)) return type_of(scope.model, *v).dtype;
+  return DType::Undefined;
+}
+
+std::optional<Tensor> stored_tensor(const Scope& scope, const RuleValue& value) {
+  const DType dtype = stored_dtype(scope, value);
+  if (dtype == DType::Undefined) return std::nullopt;
+  auto tensor = as_tensor(scope, value);
+  if (!tensor || tensor->dtype() == dtype) return tensor;
+  return convert(*tensor, dtype);
+}
+
+std::optional<AttributeValue> as_attribute(const Scope& scope, const RuleValue& value,
+                                           AttributeKind kind) {
+  if (const auto* t = std::get_if<DType>(&value.data)) {
+    if (kind != AttributeKind::Int) return std::nullopt;
+    return AttributeValue(static_cast<std::int64_t>(*t));
+  }
+  const auto tensor = kind == AttributeKind::Tensor ? stored_tensor(scope, value) : std::nullopt;
+  if (tensor) return AttributeValue(*tensor);
+  auto plain = as_tensor(scope, value);
+  if (!plain) return std::nullopt;
+  const bool integral = kind == AttributeKind::Int || kind == AttributeKind::Ints;
+  if (integral && is_float(plain->dtype())) {
+    Tensor whole = Tensor::allocate(DType::I64, plain->shape());
+    for (std::int64_t i = 0; i < plain->size(); ++i) {
+      const double number = plain->number(i);
+      if (std::trunc(number) != number || std::fabs(number) > 9e15) return std::nullopt;
+      whole.set_integer(i, static_cast<std::int64_t>(number));
+    }
+    plain = std::move(whole);
+  }
+  if (kind == AttributeKind::Tensor && plain->dtype() == DType::F64) {
+    plain = convert(*plain, DType::F32);
+  }
+  return attribute_from_tensor(*plain, kind);
+}
+
+std::string to_string(const Scope& scope, const RuleValue& value) {
+  if (is_unknown(value)) {
+    const auto& info = std::get<Unknown>(value.data);
+    return info.key.empty() ? fmt::format("unknown ({})", info.why) : info.key;
+  }
+  if (is_none(value)) return "none";
+  if (const auto* b = std::get_if<bool>(&value.data)) return *b ? "true" : "false";
+  if (const auto* i = std::get_if<std::int64_t>(&value.data)) return fmt::format("{}", *i);
+  if (const auto* d = std::get_if<double>(&value.data)) return fmt::format("{:.9g}", *d);
+  if (const auto* s = std::get_if<std::string>(&value.data)) return fmt::format("\"{}\"", *s);
+  if (const auto* t = std::get_if<DType>(&value.data)) return std::string(name(*t));
+  if (const auto* v = std::get_if<ValueId>(&value.data)) return value_name(scope, *v);
+  if (const auto* n = std::get_if<NodeId>(&value.data)) {
+    return fmt::format("{} {}", scope.model.node(*n).type, scope.model.node(*n).name);
+  }
+  if (const auto* list = std::get_if<std::vector<RuleValue>>(&value.data)) {
+    std::vector<std::string> items;
+    for (std::size_t i = 0; i < list->size() && i < 16; ++i) {
+      items.push_back(to_string(scope, (*list)[i]));
+    }
+    if (list->size() > 16) items.emplace_back("…");
+    return fmt::format("[{}]", fmt::join(items, ", "));
+  }
+  const Tensor& tensor = std::get<Tensor>(value.data);
+  if (tensor.size() <= 8 && tensor.dtype() != DType::String) {
+    std::vector<std::string> items;
+    for (const double number : tensor.numbers())
+      items.push_back(fmt::format("{:.9g}", number));
+    if (tensor.rank() == 0) return items.front();
+    if (tensor.rank() == 1) return fmt::format("[{}]", fmt::join(items, ", "));
+  }
+  const DType stored = value.narrow == DType::Undefined ? tensor.dtype() : value.narrow;
+  return fmt::format("{}{}", name(stored), to_string(std::span(tensor.shape())));
+}
+
+}  // namespace rulec
