@@ -82,6 +82,7 @@ class Importer {
   ExternalFiles files_;
   const Imports* imports_ = nullptr;  // of the model or function being read
   std::set<std::pair<std::string_view, std::string_view>> local_functions_;
+  std::vector<ValueId> repeated_;  // constants whose names were given again: to be renamed
   Error error_;
 };
 
@@ -110,6 +111,16 @@ std::string Importer::place(NodeId id) const {
 bool Importer::define(Scope& scope, std::string_view name, ValueId id) {
   const auto [at, added] = scope.names.emplace(name, id);
   if (added) return true;
+  // Some exporters repeat Constant nodes; ONNX Runtime takes the last, and so do we.
+  const auto is_constant = [this](ValueId value) {
+    const NodeId producer = model_.value(value).producer;
+    return producer && model_.node(producer).type == "Constant" &&
+           model_.node(producer).domain.empty();
+  };
+  if (is_constant(at->second) && is_constant(id)) {
+    repeated_.push_back(std::exchange(at->second, id));
+    return true;
+  }
   const auto by = [this](ValueId value) -> std::string {
     const GraphValue& it = model_.value(value);
     if (it.producer) return "by " + place(it.producer);
@@ -613,6 +624,9 @@ Status Importer::run(std::string_view bytes) {
   if (!graph_message(graph, model_.main(), nullptr, 0)) return error_;
   for (const std::string_view function : functions) {
     if (!import_function(function)) return error_;
+  }
+  for (const ValueId value : repeated_) {
+    model_.rename(value, model_.fresh_value_name(model_.value(value).name));
   }
   if (const NodeId stuck = sort_nodes(model_)) {
     return make_error("{}: it depends on its own result; a graph must have no cycles",
