@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: Apache-2.0
+// Expressions: guards, predicates, `let`, attribute values and the operators of replacements.
+#include <algorithm>
+#include <array>
+
+#include "compiler/resolver.h"
+#include "grammar/edit_distance.h"
+
+namespace rulec {
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+ExprId Resolver::add(Expr expr) {
+  const ExprId id{static_cast<std::uint32_t>(out_.rules.exprs.size())};
+  out_.rules.exprs.push_back(std::move(expr));
+  return id;
+}
+
+ExprId Resolver::literal(Literal value, Span span) {
+  Expr out;
+  out.kind = Expr::Kind::Literal;
+  out.place = place(span);
+  out.literal = std::move(value);
+  return add(std::move(out));
+}
+
+ExprId Resolver::apply(Operator op, std::vector<ExprId> operands, Span span) {
+  Expr out;
+  out.kind = Expr::Kind::Apply;
+  out.place = place(span);
+  out.op = op;
+  out.operands = std::move(operands);
+  return add(std::move(out));
+}
+
+static Operator operator_of(ast::Compare::Op op) {
+  switch (op) {
+    case ast::Compare::Op::Equal:
+      return Operator::Equal;
+    case ast::Compare::Op::NotEqual:
+      return Operator::NotEqual;
+    case ast::Compare::Op::LessEqual:
+      return Operator::LessEqual;
+    case ast::Compare::Op::GreaterEqual:
+      return Operator::GreaterEqual;
+    case ast::Compare::Op::Less:
+      return Operator::Less;
+    case ast::Compare::Op::Greater:
+      return Operator::Greater;
+    case ast::Compare::Op::Matches:
+      return Operator::Matches;
+    case ast::Compare::Op::In:
+      return Operator::In;
+    case ast::Compare::Op::NotIn:
+      return Operator::NotIn;
+  }
+  return Operator::Equal;
+}
+
+static Operator operator_of(char op) {
+  switch (op) {
+    case '+':
+      return Operator::Add;
+    case '-':
+      return Operator::Subtract;
+    case '*':
+      return Operator::Multiply;
+    case '/':
+      return Operator::Divide;
+    default:
+      return Operator::Remainder;
+  }
+}
+
+// The functions of docs/language.md §5 and §8, for the check and for "did you mean".
+static constexpr std::array functions = {
+    "dtype",     "rank",   "shape", "dim",    "size",       "value",       "min",
+    "max",       "all",    "any",   "users",  "same_shape", "broadcasts",  "is_input",
+    "is_output", "name",   "range", "gather", "compose",    "spatial",     "is_int",
+    "scales",    "concat", "one",   "sqrt",   "abs",        "floor",       "ceil",
+    "round",     "exp",    "log",   "sum",    "prod",       "starts_with", "ends_with",
+    "contains",  "inline", "cast",  "len"};
+
+ExprId Resolver::resolve_expr(const ast::Expr& expr, Where where) {
+  const Span span = expr.span;
+  const auto many = [&](Operator op, const std::vector<ast::Expr>& operands) {
+    std::vector<ExprId> out;
+    for (const ast::Expr& operand : operands)
+      out.push_back(resolve_expr(operand, where));
+    return apply(op, std::move(out), span);
+  };
+  return std::visit(
+      Overloaded{
+          [&](const ast::None&) { return literal({}, span); },
+          [&](const ast::Any&) {
+            diagnostics().error(DiagnosticKind::UnboundName, span,
+                                "`_` stands for anything and has no value here");
+            return literal({}, span);
+          },
+          [&](const ast::Bool& value) { return literal({value.value}, span); },
+          [&](const ast::Number& number) {
+            if (auto integer = number.as_int()) return literal({*integer}, span);
+            return literal({number.as_double()}, span);
+          },
+          [&](const ast::String& text) { return literal({text.value}, span); },
+          [&](const ast::Name& name) { return resolve_name(name, where); },
+          [&](const ast::OpName& name) { return resolve_op_word(name, where); },
+          [&](const ast::List& list) {
+            Expr out;
+            out.kind = Expr::Kind::List;
+            out.place = place(span);
+            for (const ast::Expr& element : list.elements)
+              out.operands.push_back(resolve_expr(element, where));
+            return add(std::move(out));
+          },
+          [&](const ast::Paren& paren) { return resolve_expr(*paren.inner, where); },
+          [&](const ast::Postfix& postfix) { return resolve_postfix(postfix, span, where); },
+          [&](const ast::Else& choice) {
+            ExprId out = resolve_expr(choice.options.back(), where);
+            for (std::size_t i = choice.options.size() - 1; i-- > 0;)
+              out = apply(Operator::Else, {resolve_expr(choice.options[i], where), out}, span);
+            return out;
+          },
+          [&](const ast::Negate& negate) {
+            const ExprId operand = resolve_expr(*negate.operand, where);
+            const Literal& held = out_.rules[operand].literal;
+            if (negate.count == 1 && out_.rules[operand].kind == Expr::Kind::Literal) {
+              if (const auto* integer = std::get_if<std::int64_t>(&held.value))
+                return literal({-*integer}, span);
+              if (const auto* number = std::get_if<double>(&held.value))
+                return literal({-*number}, span);
+            }
+            return negate.count % 2 == 0 ? operand : apply(Operator::Negate, {operand}, span);
+          },
+          [&](const ast::Arithmetic& sum) {
+            ExprId out = resolve_expr(*sum.first, where);
+            for (const auto& [op, operand] : sum.rest)
+              out = apply(operator_of(op), {out, resolve_expr(operand, where)}, span);
+            return out;
+          },
+          [&](const ast::Compare& compare) {
+            return apply(operator_of(compare.op),
+                         {resolve_expr(*compare.left, where), resolve_expr(*compare.right, where)},
+                         span);
+          },
+          [&](const ast::Not& negation) {
+            const ExprId operand = resolve_expr(*negation.condition, where);
+            return negation.count % 2 == 0 ? operand : apply(Operator::Not, {operand}, span);
+          },
+          [&](const ast::OrUnknown& fact) {
+            return apply(Operator::OrUnknown, {resolve_expr(*fact.condition, where)}, span);
+          },
+          [&](const ast::And& all) { return many(Operator::And, all.operands); },
+          [&](const ast::Or& any) { return many(Operator::Or, any.operands); },
+          [&](const ast::Ternary& ternary) {
+            return apply(
+                Operator::Conditional,
+                {resolve_expr(*ternary.condition, where), resolve_expr(*ternary.if_true, where),
+                 resolve_expr(*ternary.if_false, where)},
+                span);
+          },
+          [&](const ast::InBody&) {
+            Expr out;
+            out.kind = Expr::Kind::InBody;
+            out.place = place(span);
+            return add(std::move(out));
+          },
+          [&](const ast::IsWord& is) {
+            Expr out;
+            out.kind = Expr::Kind::Is;
+            out.place = place(span);
+            out.name = is.word.text;
+            if (is.word.text != "output" && is.word.text != "input")
+              diagnostics().error(DiagnosticKind::UnknownName, is.word.span,
+                                  "a node `is output` or `is input`, not `{}`", is.word.text);
+            return add(std::move(out));
+          },
+          [&](const ast::Contains& contains) {
+            Expr out;
+            out.kind = Expr::Kind::Contains;
+            out.place = place(span);
+            out.name = contains.body.text;
+            const bool before = std::exchange(scope_.in_body_pattern, true);
+            out.pattern = resolve_pattern(*contains.pattern);
+            scope_.in_body_pattern = before;
+            return add(std::move(out));
+          },
+          [&](const ast::BodyIs& is) {
+            Expr out;
+            out.kind = Expr::Kind::BodyIs;
+            out.place = place(span);
+            out.name = is.body.text;
+            const bool before = std::exchange(scope_.in_body_pattern, true);
+            for (const ast::Bind& bind : is.binds) {
+              std::vector<SlotId> results;
+              for (const auto& slot : bind.results.slots)
+                results.push_back(slot.name
+                                      ? bind_slot(slot.name->text, SlotKind::Value, slot.name->span)
+                                      : SlotId{});
+              const PatternId pattern = resolve_pattern(bind.pattern);
+              out_.rules.patterns[pattern.index].results = std::move(results);
+              out.patterns.push_back(pattern);
+            }
+            scope_.in_body_pattern = before;
+            return add(std::move(out));
+          }},
+      expr.value);
+}
+
+ExprId Resolver::resolve_name(const ast::Name& name, Where where) {
+  for (std::size_t i = scope_.formals.size(); i-- > 0;) {
+    if (auto formal = scope_.formals[i].find(name.text); formal != scope_.formals[i].end())
+      return formal->second;
+    break;  // a predicate sees its own parameters only
+  }
+  Expr out;
+  out.place = place(name.span);
+  if (scope_.formals.empty()) {
+    if (auto slot = scope_.names.find(name.text); slot != scope_.names.end()) {
+      out.kind = Expr::Kind::Slot;
+      out.slot = slot->second;
+      return add(std::move(out));
+    }
+    if (auto slot = scope_.outputs.find(name.text); slot != scope_.outputs.end()) {
+      out.kind = Expr::Kind::Slot;
+      out.slot = slot->second;
+      return add(std::move(out));
+    }
+  }
+  if (const ParamValue* param = find_param(name.text)) {
+    if (param->fit)
+      diagnostics().error(DiagnosticKind::NotConstant, name.span,
+                          "param `{}` is found by fitting; only a template's argument may use it",
+                          name.text);
+    return literal(param->literal, name.span);
+  }
+  if (auto dtype = dtype_of(name.text)) {
+    out.kind = Expr::Kind::DType;
+    out.dtype = *dtype;
+    return add(std::move(out));
+  }
+  if (name.text == "opset" || name.text == "target") {
+    out.kind = name.text == "opset" ? Expr::Kind::Opset : Expr::Kind::Target;
+    return add(std::move(out));
+  }
+  if (where == Where::Predicate &&
+      (name.text == "name" || name.text == "domain" || name.text == "users")) {
+    out.kind = Expr::Kind::Field;
+    out.name = name.text;
+    return add(std::move(out));
+  }
+  if (name.text == "body" || name.text == "then_body" || name.text == "else_body") {
+    out.kind = Expr::Kind::Word;
+    out.name = name.text;
+    return add(std::move(out));
+  }
+  std::vector<std::string> known;
+  for (const auto& [bound, slot] : scope_.names)
+    known.push_back(bound);
+  for (const auto& [param, value] : current_->params)
+    known.push_back(param);
+  const std::string near = nearest_name(name.text, known);
+  diagnostics()
+      .error(DiagnosticKind::UnboundName, name.span,
+             "`{}` is not bound by the pattern, a `let` or a `param`", name.text)
+      .suggest(near);
+  return literal({}, name.span);
+}
+
+// A capital name by itself: a dimension, an operator without operands, or a word such as NCHW.
+ExprId Resolver::resolve_op_word(const ast::OpName& name, Where where) {
+  Expr out;
+  out.place = place(name.span);
+  if (name.domain.empty() && !name.quoted) {
+    if (auto slot = scope_.names.find(name.type); slot != scope_.names.end()) {
+      out.kind = Expr::Kind::Slot;
+      out.slot = slot->second;
+      return add(std::move(out));
+    }
+    if (const ParamValue* param = find_param(name.type)) return literal(param->literal, name.span);
+  }
+  if (where == Where::Replacement && !out_.ops.versions(name.domain, name.type).empty()) {
+    out.kind = Expr::Kind::Emit;
+    out.emit.emplace();
+    out.emit->op = resolve_op(name);
+    out.emit->arguments.emplace();
+    return add(std::move(out));
+  }
+  if (where == Where::Replacement) {
+    resolve_op(name);  // says that it is none
+    return literal({}, name.span);
+  }
+  if (where == Where::Guard || where == Where::Let || where == Where::Predicate)
+    diagnostics().error(DiagnosticKind::UnboundName, name.span,
+                        "`{}` is no dimension that the pattern names", name.text());
+  out.kind = Expr::Kind::Word;
+  out.name = name.text();
+  return add(std::move(out));
+}
+
+ExprId Resolver::resolve_postfix(const ast::Postfix& postfix, Span span, Where where) {
+  std::size_t used = 0;
+  ExprId out;
+  if (const auto* name = std::get_if<ast::Name>(&postfix.base->value)) {
+    const auto slot = scope_.names.find(name->text);
+    const bool is_node =
+        slot != scope_.names.end() && ((*scope_.slots)[slot->second.index].kind == SlotKind::Node ||
+                                       (*scope_.slots)[slot->second.index].kind == SlotKind::Nodes);
+    if (is_node && !std::holds_alternative<ast::Member>(postfix.suffixes[0])) {
+      out = resolve_emit(postfix, used, span, where);
+    } else if (const auto* call = std::get_if<ast::Call>(&postfix.suffixes[0])) {
+      out = resolve_call(*name, *call, {name->span.begin, call->span.end}, where);
+      used = 1;
+    } else {
+      out = resolve_name(*name, where);
+    }
+  } else if (std::holds_alternative<ast::OpName>(postfix.base->value) &&
+             !std::holds_alternative<ast::Index>(postfix.suffixes[0]) &&
+             !std::holds_alternative<ast::Member>(postfix.suffixes[0])) {
+    out = resolve_emit(postfix, used, span, where);
+  } else {
+    out = resolve_expr(*postfix.base, where);
+  }
+  for (; used < postfix.suffixes.size(); ++used) {
+    const ast::Suffix& suffix = postfix.suffixes[used];
+    if (const auto* index = std::get_if<ast::Index>(&suffix)) {
+      std::vector<ExprId> operands = {out};
+      operands.push_back(index->begin ? resolve_expr(*index->begin, where) : ExprId{});
+      if (index->slice)
+        operands.push_back(index->end ? resolve_expr(*index->end, where) : ExprId{});
+      if (!index->slice && !index->begin)
+        diagnostics().error(DiagnosticKind::WrongArity, index->span, "an index is missing");
+      out = apply(index->slice ? Operator::SliceOf : Operator::Index, std::move(operands),
+                  {span.begin, index->span.end});
+    } else if (const auto* member = std::get_if<ast::Member>(&suffix)) {
+      Expr method;
+      method.kind = Expr::Kind::Method;
+      method.place = place({span.begin, member->span.end});
+      method.name = member->name.text;
+      method.operands = {out};
+      method.spread = {false};
+      static constexpr std::array methods = {"reshape", "transpose", "cast", "flatten", "squeeze"};
+      if (std::find(methods.begin(), methods.end(), method.name) == methods.end())
+        diagnostics().error(DiagnosticKind::UnknownFunction, member->name.span,
+                            "a tensor has no method `{}`; it has {}", method.name,
+                            fmt::join(methods, ", "));
+      if (used + 1 < postfix.suffixes.size())
+        if (const auto* call = std::get_if<ast::Call>(&postfix.suffixes[used + 1])) {
+          for (const ast::Argument& argument : call->arguments)
+            if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value)) {
+              method.operands.push_back(resolve_expr(*plain->value, where));
+              method.spread.push_back(plain->spread);
+            }
+          ++used;
+        }
+      out = add(std::move(method));
+    } else {
+      diagnostics().error(
+          DiagnosticKind::NotSupported, span,
+          "only an operator or a captured node may be followed by `(` or `{{` here");
+    }
+  }
+  return out;
+}
+
+ExprId Resolver::resolve_call(const ast::Name& name, const ast::Call& call, Span span,
+                              Where where) {
+  const Declared* owner = nullptr;
+  if (const ast::Predicate* predicate = find_predicate(name.text, &owner))
+    return resolve_predicate(*predicate, *owner, call, span, where);
+  if (where == Where::Replacement)
+    if (auto callee = find_template(name.text)) {
+      Expr out;
+      out.kind = Expr::Kind::Template;
+      out.place = place(span);
+      out.callee = *callee;
+      for (const ast::Argument& argument : call.arguments)
+        if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value))
+          out.operands.push_back(resolve_expr(*plain->value, where));
+      return add(std::move(out));
+    }
+  if (std::find(functions.begin(), functions.end(), name.text) == functions.end()) {
+    std::vector<std::string> known(functions.begin(), functions.end());
+    for (const Declared* file : visible()) {
+      for (const auto& [declared, predicate] : file->predicates)
+        known.push_back(declared);
+      if (where == Where::Replacement)
+        for (const auto& [declared, id] : file->templates)
+          known.push_back(declared);
+    }
+    const std::string near = nearest_name(name.text, known);
+    diagnostics()
+        .error(DiagnosticKind::UnknownFunction, name.span, "there is no function or {} `{}`",
+               where == Where::Replacement ? "template" : "predicate", name.text)
+        .suggest(near);
+    return literal({}, span);
+  }
+  Expr out;
+  out.kind = name.text == "inline" ? Expr::Kind::Inline : Expr::Kind::Call;
+  out.place = place(span);
+  out.name = name.text;
+  for (const ast::Argument& argument : call.arguments) {
+    if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value)) {
+      out.operands.push_back(resolve_expr(*plain->value, where));
+      out.spread.push_back(plain->spread);
+    } else if (const auto* named = std::get_if<ast::NamedArgument>(&argument.value)) {
+      out.named.emplace_back(named->name.text, resolve_expr(*named->value, where));
+    } else {
+      diagnostics().error(DiagnosticKind::TypeMismatch, argument.span,
+                          "types of operands belong in patterns and tests");
+    }
+  }
+  return add(std::move(out));
+}
+
+// A predicate is inlined: its parameters stand for the arguments.
+ExprId Resolver::resolve_predicate(const ast::Predicate& predicate, const Declared& owner,
+                                   const ast::Call& call, Span span, Where where) {
+  std::vector<ExprId> arguments;
+  for (const ast::Argument& argument : call.arguments)
+    if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value))
+      arguments.push_back(resolve_expr(*plain->value, where));
+  if (arguments.size() != predicate.parameters.size()) {
+    diagnostics().error(DiagnosticKind::WrongArity, span,
+                        "predicate `{}` takes {} argument{}, not {}", predicate.name.text,
+                        predicate.parameters.size(), predicate.parameters.size() == 1 ? "" : "s",
+                        arguments.size());
+    return literal({}, span);
+  }
+  if (scope_.formals.size() >= 32) {
+    diagnostics().error(DiagnosticKind::PredicateCycle, span,
+                        "predicate `{}` uses itself, directly or through others",
+                        predicate.name.text);
+    return literal({}, span);
+  }
+  std::map<std::string, ExprId, std::less<>> formals;
+  for (std::size_t i = 0; i < arguments.size(); ++i)
+    formals.emplace(predicate.parameters[i].text, arguments[i]);
+  Declared* caller = std::exchange(current_, const_cast<Declared*>(&owner));
+  scope_.formals.push_back(std::move(formals));
+  const ExprId out = resolve_expr(predicate.body, where);
+  scope_.formals.pop_back();
+  current_ = caller;
+  return out;
+}
+
+// Op(a, b){k = v}, n{k = v}, n(a){k = v}: `used` becomes the number of suffixes taken in.
+ExprId Resolver::resolve_emit(const ast::Postfix& postfix, std::size_t& used, Span span,
+                              Where where) {
+  Expr out;
+  out.kind = Expr::Kind::Emit;
+  out.place = place(span);
+  Emit emit;
+  if (const auto* op = std::get_if<ast::OpName>(&postfix.base->value)) {
+    if (where != Where::Replacement) {
+      diagnostics().error(DiagnosticKind::NotConstant, span,
+                          "`{}` makes a node; nodes are made behind the arrow only", op->text());
+    } else if (op->domain.empty() && op->type != scope_.own_template) {
+      if (auto callee = find_template(op->type)) {
+        out.kind = Expr::Kind::Template;
+        out.callee = *callee;
+      }
+    }
+    if (out.kind == Expr::Kind::Emit) emit.op = resolve_op(*op);
+  } else {
+    const auto& name = std::get<ast::Name>(postfix.base->value);
+    emit.node = scope_.names.find(name.text)->second;
+  }
+  for (; used < postfix.suffixes.size(); ++used) {
+    const ast::Suffix& suffix = postfix.suffixes[used];
+    if (const auto* call = std::get_if<ast::Call>(&suffix)) {
+      emit.arguments.emplace();
+      for (const ast::Argument& argument : call->arguments) {
+        if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value)) {
+          emit.arguments->push_back(resolve_expr(*plain->value, where));
+          emit.spread.push_back(plain->spread);
+        } else if (const auto* named = std::get_if<ast::NamedArgument>(&argument.value)) {
+          diagnostics().error(DiagnosticKind::TypeMismatch, named->name.span,
+                              "operands go by position; attributes stand in braces: `{{{} = …}}`",
+                              named->name.text);
+        } else {
+          diagnostics().error(DiagnosticKind::TypeMismatch, argument.span,
+                              "types of operands belong in patterns and tests");
+        }
+      }
+    } else if (const auto* attrs = std::get_if<ast::Attrs>(&suffix)) {
+      for (const ast::Attr& attr : attrs->attrs) {
+        if (attr.form == ast::Attr::Form::Drop) continue;
+        EmitAttribute attribute;
+        if (attr.form == ast::Attr::Form::Rest) {
+          attribute.value = resolve_name(attr.name, where);
+        } else {
+          attribute.name = attr.name.text;
+          attribute.value = resolve_expr(*attr.value, Where::Guard);
+        }
+        emit.attributes.push_back(attribute);
+      }
+    } else {
+      break;
+    }
+  }
+  if (!emit.arguments && !emit.node) emit.arguments.emplace();
+  if (out.kind == Expr::Kind::Template) {
+    out.operands = *emit.arguments;
+    return add(std::move(out));
+  }
+  out.emit = std::move(emit);
+  return add(std::move(out));
+}
+
+}  // namespace rulec

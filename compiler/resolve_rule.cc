@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules and templates: their clauses, statements, ports and calls.
+#include <algorithm>
+
+#include "compiler/resolver.h"
+#include "grammar/edit_distance.h"
+
+namespace rulec {
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+CountBound Resolver::resolve_bound(const ast::Bound& bound) const {
+  CountBound out;
+  out.relation = bound.relation ? std::string(spelling(*bound.relation)) : "==";
+  out.count = bound.count.as_int().value_or(0);
+  out.place = place(bound.span);
+  return out;
+}
+
+static int count_nodes(const RuleSet& rules, PatternId id) {
+  const Pattern& pattern = rules[id];
+  int best = 0, sum = 0;
+  for (PatternId child : pattern.children) {
+    const int count = count_nodes(rules, child);
+    best = std::max(best, count);
+    sum += count;
+  }
+  switch (pattern.kind) {
+    case Pattern::Kind::Either:
+      return best;
+    case Pattern::Kind::Maybe:
+      return pattern.children.size() > 1 ? count_nodes(rules, pattern.children[1]) : 0;
+    case Pattern::Kind::Node:
+      return 1 + sum;
+    case Pattern::Kind::Chain:
+      return pattern.at_least + sum;
+    default:
+      return sum;
+  }
+}
+
+void Resolver::resolve_rule(const ast::Rule& source, Declared& file) {
+  const RuleFile& rule_file = files_.files[file.index];
+  Rule out;
+  out.place = place(source.span);
+  out.name = source.name ? source.name->text
+                         : fmt::format("{}:{}", rule_file.path.filename().string(), out.place.line);
+  out.package = rule_file.package;
+  out.package_version = rule_file.package_version;
+  out.doc = source.doc;
+  if (source.level) {
+    switch (source.level->level) {
+      case ast::RuleClass::Level::Exact:
+        out.precision.kind = PrecisionClass::Kind::Exact;
+        break;
+      case ast::RuleClass::Level::Assuming:
+        out.precision.kind = PrecisionClass::Kind::Assuming;
+        break;
+      case ast::RuleClass::Level::Approx:
+        out.precision.kind = PrecisionClass::Kind::Approx;
+        break;
+      case ast::RuleClass::Level::Unsafe:
+        out.precision.kind = PrecisionClass::Kind::Unsafe;
+        break;
+    }
+    if (source.level->reason) out.precision.text = source.level->reason->value;
+    if (source.level->tolerance) out.precision.tolerance = source.level->tolerance->as_double();
+  }
+  scope_ = {};
+  scope_.slots = &out.slots;
+  out.root = source.form == ast::Rule::Form::Arrow ? resolve_root(*source.root)
+                                                   : resolve_match(source, out);
+  for (PatternId pattern : out.root.patterns) {
+    out.pattern_nodes += count_nodes(out_.rules, pattern);
+    const Pattern& root = out_.rules[pattern];
+    const bool node = root.kind == Pattern::Kind::Node || root.kind == Pattern::Kind::Either ||
+                      root.kind == Pattern::Kind::Chain || root.kind == Pattern::Kind::Maybe;
+    if (!node)
+      diagnostics().error(DiagnosticKind::NotSupported, source.span,
+                          "a rule looks for an operator; a value alone is everywhere");
+  }
+  resolve_clauses(source.clauses, out);
+  resolve_replacement(source, out);
+  const RuleId id{static_cast<std::uint32_t>(out_.rules.rules.size())};
+  out_.rules.rules.push_back(std::move(out));
+  file.all_rules.push_back(id);
+  if (source.name) file.rules.emplace(source.name->text, id);
+}
+
+// `let`s first, in an order in which each uses only earlier ones; they may stand behind their use.
+void Resolver::resolve_clauses(const std::vector<ast::Clause>& clauses, Rule& out) {
+  for (const ast::Clause& clause : clauses)
+    if (const auto* let = std::get_if<ast::Let>(&clause)) resolve_lets(*let, out.lets);
+  for (const ast::Clause& clause : clauses)
+    std::visit(
+        Overloaded{
+            [&](const ast::Where& where) {
+              for (const ast::Expr& condition : where.conditions)
+                out.where.push_back(resolve_expr(condition, Where::Guard));
+            },
+            [](const ast::Let&) {},
+            [&](const ast::Expect& expect) { out.expect.push_back(resolve_bound(expect.bound)); },
+            [&](const ast::Priority& priority) {
+              out.priority = static_cast<int>(priority.value.as_int().value_or(0));
+            },
+            [&](const ast::ForTarget& target) { out.target = resolve_target(target.target); },
+            [&](const ast::Tolerance& tolerance) {
+              out.precision.tolerance = tolerance.value.as_double();
+            },
+            [&](const ast::Limit& limit) { out.limit = limit.value.as_int(); },
+            [&](const ast::Recursive&) { out.recursive = true; },
+            [&](const ast::Assuming& assuming) {
+              out.assuming = assuming.condition.value;
+              if (assuming.when) out.assuming_when = resolve_expr(*assuming.when, Where::Guard);
+            },
+            [&](const ast::SeeThrough& see) {
+              for (const ast::OpName& op : see.ops)
+                out.see_through.push_back(resolve_op(op));
+            },
+            [&](const ast::Retype& retype) {
+              const SlotId slot = bind_slot(retype.name.text, SlotKind::Value, retype.name.span);
+              out.retype.emplace_back(slot, resolve_type(retype.type));
+            },
+            [&](const ast::Requires& need) {
+              OpsetRequirement requirement;
+              requirement.relation = std::string(spelling(need.relation));
+              requirement.version = static_cast<int>(need.opset.as_int().value_or(0));
+              if (need.otherwise)
+                requirement.otherwise = resolve_expr(*need.otherwise, Where::Replacement);
+              out.requires_opset = requirement;
+            }},
+        clause);
+}
+
+void Resolver::resolve_lets(const ast::Let& let, std::vector<Let>& out) {
+  // Resolved as often as there are defines, so that one may use another that stands behind it.
+  std::vector<const ast::Define*> waiting;
+  for (const ast::Define& define : let.defines)
+    waiting.push_back(&define);
+  for (const ast::Define* define : waiting) {
+    Let next;
+    if (const auto* origin = std::get_if<ast::Origin>(&define->value)) {
+      if (const auto* glob = std::get_if<ast::String>(&origin->where)) {
+        next.from_scope = glob->value;
+      } else {
+        const auto& name = std::get<ast::Name>(origin->where);
+        if (auto slot = scope_.names.find(name.text); slot != scope_.names.end())
+          next.from_source = slot->second;
+        else
+          diagnostics().error(DiagnosticKind::UnboundName, name.span,
+                              "`{}` is not bound by the pattern", name.text);
+      }
+    } else {
+      next.value = resolve_expr(std::get<ast::Expr>(define->value), Where::Let);
+    }
+    if (scope_.names.contains(define->name.text))
+      diagnostics().error(DiagnosticKind::DuplicateName, define->name.span, "`{}` is bound already",
+                          define->name.text);
+    next.slot = bind_slot(define->name.text, SlotKind::Let, define->name.span);
+    out.push_back(std::move(next));
+  }
+}
+
+static const ast::Expr& without_parens(const ast::Expr& expr) {
+  const ast::Expr* out = &expr;
+  while (const auto* paren = std::get_if<ast::Paren>(&out->value))
+    out = &*paren->inner;
+  return *out;
+}
+
+void Resolver::resolve_replacement(const ast::Rule& rule, Rule& out) {
+  const auto& value = rule.replacement.value;
+  if (const auto* block = std::get_if<ast::Block>(&value)) {
+    out.statements = resolve_block(*block);
+    return;
+  }
+  if (const auto* stmt = std::get_if<ast::Stmt>(&value)) {
+    out.statements.push_back(resolve_statement(*stmt));
+    return;
+  }
+  const auto& expr = std::get<ast::Expr>(value);
+  if (auto call = resolve_template_call(expr)) {
+    out.call = std::move(call);
+    // A template brings what it needs of the root itself; where it says which roots it
+    // understands, the rule's must be one of them.
+    const Template& callee = out_.rules[out.call->callee];
+    if (out.root.kind == Root::Kind::Pattern && callee.root &&
+        callee.root->kind == Root::Kind::Cluster)
+      diagnostics().error(DiagnosticKind::TemplateRoot, rule.root->span,
+                          "`{}` replaces a cluster of nodes: write `Op*`", callee.name);
+    return;
+  }
+  if (out.root.kind == Root::Kind::Cluster)
+    diagnostics().error(DiagnosticKind::TemplateRoot, expr.span,
+                        "a cluster `Op*` is replaced by a template; `Op(…)* by x` groups nodes for "
+                        "an expression");
+  out.replacement = resolve_expr(expr, Where::Replacement);
+}
+
+// `BatchedNMS_TRT`, `preprocess(mean, std, NCHW)`: the whole replacement is a template's call.
+// A rootless template inside an expression is inlined there instead (Expr::Kind::Template).
+std::optional<TemplateCall> Resolver::resolve_template_call(const ast::Expr& whole) {
+  const ast::Expr& expr = without_parens(whole);
+  const auto by_name = [&](const ast::Expr& base) -> std::optional<TemplateId> {
+    if (const auto* name = std::get_if<ast::Name>(&base.value))
+      return scope_.names.contains(name->text) ? std::nullopt : find_template(name->text);
+    if (const auto* op = std::get_if<ast::OpName>(&base.value))
+      return op->domain.empty() ? find_template(op->type) : std::nullopt;
+    return std::nullopt;
+  };
+  if (auto id = by_name(expr)) return resolve_arguments(*id, nullptr);
+  const auto* postfix = std::get_if<ast::Postfix>(&expr.value);
+  if (!postfix) return std::nullopt;
+  const auto id = by_name(*postfix->base);
+  const auto* call = std::get_if<ast::Call>(&postfix->suffixes.front());
+  if (!id || !call || postfix->suffixes.size() != 1) return std::nullopt;
+  return resolve_arguments(*id, call);
+}
+
+TemplateCall Resolver::resolve_arguments(TemplateId callee, const ast::Call* call) {
+  TemplateCall out;
+  out.callee = callee;
+  if (!call) return out;
+  // The callee may not be resolved yet: its syntax says what its parameters and ports are.
+  const ast::Template* source = nullptr;
+  for (const Declared& file : declared_)
+    if (file.file)
+      for (const ast::Item& item : file.file->items)
+        if (const auto* candidate = std::get_if<ast::Template>(&item))
+          if (auto found = file.templates.find(candidate->name.text);
+              found != file.templates.end() && found->second == callee)
+            source = candidate;
+  std::vector<std::string> parameters;
+  for (const ast::Parameter& parameter : source->parameters)
+    parameters.push_back(parameter.name.text);
+  std::size_t position = 0;
+  const auto value_of = [&](const std::string& parameter, const ast::Expr& value) {
+    TemplateArgument argument;
+    argument.parameter = parameter;
+    if (const auto* name = std::get_if<ast::Name>(&value.value);
+        name && !scope_.names.contains(name->text)) {
+      const ParamValue* param = find_param(name->text);
+      argument.use_default = param ? param->fit : name->text == parameter || name->text == "fit";
+    }
+    if (!argument.use_default) argument.value = resolve_expr(value, Where::Constant);
+    out.arguments.push_back(std::move(argument));
+  };
+  for (const ast::Argument& argument : call->arguments) {
+    if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value)) {
+      if (position >= parameters.size()) {
+        diagnostics().error(DiagnosticKind::WrongArity, argument.span,
+                            "template `{}` takes {} argument{}", source->name.text,
+                            parameters.size(), parameters.size() == 1 ? "" : "s");
+        return out;
+      }
+      value_of(parameters[position++], *plain->value);
+    } else if (const auto* named = std::get_if<ast::NamedArgument>(&argument.value)) {
+      const std::string& name = named->name.text;
+      if (std::find(parameters.begin(), parameters.end(), name) != parameters.end()) {
+        value_of(name, *named->value);
+        continue;
+      }
+      const bool is_port =
+          std::any_of(source->inputs.ports.begin(), source->inputs.ports.end(),
+                      [&](const ast::Port& port) { return port.name.text == name; });
+      const auto* text = std::get_if<ast::String>(&named->value->value);
+      if (is_port && text) {
+        out.ports.emplace_back(name, text->value);
+        continue;
+      }
+      const std::string near = nearest_name(name, parameters);
+      if (is_port)
+        diagnostics().error(DiagnosticKind::TypeMismatch, argument.span,
+                            "port `{}` is bound by a value's name, a string", name);
+      else
+        diagnostics()
+            .error(DiagnosticKind::UnknownName, named->name.span,
+                   "template `{}` has no parameter or port `{}`", source->name.text, name)
+            .suggest(near);
+    } else {
+      diagnostics().error(DiagnosticKind::TypeMismatch, argument.span,
+                          "types of operands belong in patterns and tests");
+    }
+  }
+  return out;
+}
+
+std::vector<Statement> Resolver::resolve_block(const ast::Block& block) {
+  std::vector<Statement> out;
+  for (const ast::Stmt& stmt : block.stmts)
+    out.push_back(resolve_statement(stmt));
+  return out;
+}
+
+// Results of a statement: a template's result port, a result of the match, or a new name.
+Statement Resolver::resolve_statement(const ast::Stmt& stmt) {
+  Statement out;
+  out.place = place(stmt.span);
+  out.value = resolve_expr(stmt.value, Where::Replacement);
+  for (const auto& slot : stmt.results.slots) {
+    if (!slot.name) {
+      out.results.emplace_back();
+    } else if (auto port = scope_.outputs.find(slot.name->text); port != scope_.outputs.end()) {
+      out.results.push_back(port->second);
+    } else if (auto known = scope_.names.find(slot.name->text); known != scope_.names.end()) {
+      out.results.push_back(known->second);
+    } else {
+      out.results.push_back(bind_slot(slot.name->text, SlotKind::Value, slot.span));
+    }
+  }
+  if (Expr& value = out_.rules.exprs[out.value.index]; value.kind == Expr::Kind::Emit)
+    value.emit->output_count = static_cast<int>(out.results.size());
+  if (stmt.layout) {
+    if (auto slot = scope_.names.find(stmt.layout->text); slot != scope_.names.end())
+      out.layout_slot = slot->second;
+    else
+      out.layout = stmt.layout->text;
+  }
+  return out;
+}
+
+Port Resolver::resolve_port(const ast::Port& port) {
+  Port out;
+  out.name = port.name.text;
+  out.place = place(port.span);
+  out.type = resolve_type(port.type);
+  out.any_layout = port.any_layout;
+  out.optional = port.optional;
+  out.variadic = port.variadic;
+  if (port.origin) {
+    if (const auto* glob = std::get_if<ast::String>(&port.origin->where)) {
+      out.from_scope = glob->value;
+    } else {
+      const auto& name = std::get<ast::Name>(port.origin->where);
+      if (auto slot = scope_.names.find(name.text); slot != scope_.names.end())
+        out.from_source = slot->second;
+      else
+        diagnostics().error(DiagnosticKind::UnboundName, name.span,
+                            "`{}` is not bound by the template's root", name.text);
+    }
+  }
+  return out;
+}
+
+void Resolver::resolve_template(const ast::Template& source, TemplateId id) {
+  const RuleFile& file = files_.files[current_->index];
+  Template out;
+  out.name = source.name.text;
+  out.package = file.package;
+  out.package_version = file.package_version;
+  out.doc = source.doc;
+  out.place = place(source.span);
+  scope_ = {};
+  scope_.slots = &out.slots;
+  scope_.own_template = source.name.text;
+  if (source.root) out.root = resolve_root(*source.root);
+  for (const ast::Port& port : source.inputs.ports) {
+    Port resolved = resolve_port(port);
+    resolved.slot = bind_slot(port.name.text, SlotKind::Value, port.name.span);
+    out.inputs.push_back(std::move(resolved));
+  }
+  for (const ast::Port& port : source.outputs.ports) {
+    Port resolved = resolve_port(port);
+    resolved.slot = {static_cast<std::uint32_t>(out.slots.size())};
+    out.slots.push_back({port.name.text, SlotKind::Value, false, place(port.name.span)});
+    scope_.outputs.emplace(port.name.text, resolved.slot);
+    out.outputs.push_back(std::move(resolved));
+  }
+  // Parameters are known by name before any default is read: a default may use ports' dimensions
+  // and the parameters above it.
+  for (const ast::Parameter& parameter : source.parameters) {
+    TemplateParameter to;
+    to.name = parameter.name.text;
+    to.place = place(parameter.span);
+    if (const auto* words = std::get_if<std::vector<ast::Name>>(&parameter.kind.value)) {
+      for (const ast::Name& word : *words)
+        to.words.push_back(word.text);
+    } else {
+      to.type = resolve_type(std::get<ast::Type>(parameter.kind.value));
+    }
+    to.fit = is_fit(parameter);
+    if (parameter.initial && !to.fit)
+      to.default_value = resolve_expr(*parameter.initial, Where::Constant);
+    to.slot = bind_slot(parameter.name.text, SlotKind::Parameter, parameter.name.span);
+    out.parameters.push_back(std::move(to));
+  }
+  Rule clauses;
+  resolve_clauses(source.clauses, clauses);
+  out.where = std::move(clauses.where);
+  out.lets = std::move(clauses.lets);
+  out.assuming = std::move(clauses.assuming);
+  out.assuming_when = clauses.assuming_when;
+  out.retype = std::move(clauses.retype);
+  out.tolerance = clauses.precision.tolerance;
+  for (const ast::Block& block : source.bodies) {
+    const auto names = scope_.names;  // locals of one body are not seen by the next
+    TemplateBody body;
+    body.statements = resolve_block(block);
+    out.bodies.push_back(std::move(body));
+    scope_.names = names;
+  }
+  for (const Port& port : out.outputs)
+    for (const TemplateBody& body : out.bodies) {
+      const bool assigned =
+          std::any_of(body.statements.begin(), body.statements.end(), [&](const Statement& stmt) {
+            return std::find(stmt.results.begin(), stmt.results.end(), port.slot) !=
+                   stmt.results.end();
+          });
+      if (!assigned)
+        diagnostics().error(DiagnosticKind::MissingValue, source.name.span,
+                            "a body of template `{}` does not assign its result `{}`", out.name,
+                            port.name);
+    }
+  out_.rules.templates[id.index] = std::move(out);
+}
+
+}  // namespace rulec

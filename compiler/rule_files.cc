@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/rule_files.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <set>
+
+#include "compiler/library_path.h"
+#include "grammar/edit_distance.h"
+#include "grammar/parse.h"
+
+namespace rulec {
+
+namespace fs = std::filesystem;
+
+// Every run sees these packages without importing them.
+static constexpr std::string_view prelude[] = {"std", "tensorrt.nms"};
+
+bool RuleFiles::has_errors() const {
+  return std::any_of(files.begin(), files.end(),
+                     [](const RuleFile& file) { return file.diagnostics.has_errors(); });
+}
+
+std::string RuleFiles::render() const {
+  std::string out;
+  for (const RuleFile& file : files)
+    out += rulec::render(*file.source, file.diagnostics);
+  return out;
+}
+
+std::vector<fs::path> default_rule_path(std::vector<fs::path> extra) {
+  std::vector<fs::path> out = std::move(extra);
+  if (const char* variable = std::getenv("RULEC_PATH")) {
+    std::string_view rest = variable;
+    while (!rest.empty()) {
+      const std::size_t colon = rest.find(':');
+      if (colon != 0) out.emplace_back(rest.substr(0, colon));
+      rest = colon == rest.npos ? std::string_view() : rest.substr(colon + 1);
+    }
+  }
+  for (fs::path& folder : library_rule_path())
+    out.push_back(std::move(folder));
+  return out;
+}
+
+namespace {
+
+// Loads files depth first, so that imports stand before their importers; a file that is being
+// loaded is not entered again, so cycles of imports end.
+class Loader {
+ public:
+  Loader(const std::vector<fs::path>& rule_path, RuleFiles& out)
+      : rule_path_(rule_path), out_(out) {}
+
+  Status load_prelude() {
+    for (std::string_view name : prelude) {
+      auto indices = load_package(std::string(name));
+      if (!indices) return indices.error();
+      prelude_.insert(prelude_.end(), indices->begin(), indices->end());
+    }
+    return Done{};
+  }
+
+  Status load_named(const std::string& name) {
+    const bool is_file = name.find('/') != name.npos || name.ends_with(".rules");
+    std::vector<std::size_t> indices;
+    if (is_file) {
+      auto index = load_file(name, name);
+      if (!index) return index.error();
+      indices = {*index};
+    } else {
+      auto all = load_package(name);
+      if (!all) return all.error();
+      indices = std::move(*all);
+    }
+    for (std::size_t index : indices)
+      out_.files[index].requested = true;
+    return Done{};
+  }
+
+  Result<std::vector<std::size_t>> load_package(const std::string& name) {
+    auto paths = find_package(name);
+    if (!paths) return paths.error();
+    std::vector<std::size_t> out;
+    for (const fs::path& path : *paths) {
+      auto index = load_file(path, name);
+      if (!index) return index.error();
+      out.push_back(*index);
+    }
+    return out;
+  }
+
+  Result<std::size_t> load_file(const fs::path& path, const std::string& shown) {
+    std::error_code code;
+    const fs::path canonical = fs::weakly_canonical(path, code);
+    if (auto known = by_path_.find(canonical.string()); known != by_path_.end())
+      return known->second;
+    if (loading_.contains(canonical.string()))
+      return make_error("`{}` imports itself, directly or through others", shown);
+    if (fs::is_directory(path, code))
+      return make_error("`{}` is a folder, not a rule file; name a file, or a package by its name",
+                        path.string());
+    std::ifstream in(path, std::ios::binary);
+    if (!in) return make_error("cannot open the rule file `{}`", path.string());
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    return load_text(path, canonical.string(), std::move(text));
+  }
+
+  Result<std::size_t> load_text(const fs::path& path, const std::string& key, std::string text) {
+    loading_.insert(key);
+    RuleFile file;
+    file.path = path;
+    file.source = std::make_unique<Source>(path.string(), std::move(text));
+    file.file = parse(*file.source, file.diagnostics);
+    file.imports = prelude_;
+    if (file.file) {
+      if (file.file->package) {
+        file.package = file.file->package->name.text;
+        file.package_version = file.file->package->version.text;
+      }
+      for (const ast::Item& item : file.file->items)
+        if (const auto* import = std::get_if<ast::Import>(&item)) {
+          auto imported = load_import(*import, path);
+          if (!imported) {
+            file.diagnostics.error(DiagnosticKind::UnknownPackage, import->what.span, "{}",
+                                   imported.error().message);
+            continue;
+          }
+          for (std::size_t other : *imported)
+            if (std::find(file.imports.begin(), file.imports.end(), other) == file.imports.end())
+              file.imports.push_back(other);
+        }
+    }
+    loading_.erase(key);
+    const std::size_t index = out_.files.size();
+    out_.files.push_back(std::move(file));
+    by_path_[key] = index;
+    return index;
+  }
+
+ private:
+  Result<std::vector<std::size_t>> load_import(const ast::Import& import, const fs::path& from) {
+    if (!import.is_path) return load_package(import.what.text);
+    auto index = load_file(from.parent_path() / import.what.text, import.what.text);
+    if (!index) return index.error();
+    return std::vector<std::size_t>{*index};
+  }
+
+  // The files of a package: `a.b` is a/b.rules, or every .rules file of the folder a/b.
+  Result<std::vector<fs::path>> find_package(const std::string& name) const {
+    std::string relative = name;
+    std::replace(relative.begin(), relative.end(), '.', '/');
+    for (const fs::path& folder : rule_path_) {
+      std::error_code code;
+      if (const fs::path file = folder / (relative + ".rules"); fs::is_regular_file(file, code))
+        return std::vector<fs::path>{file};
+      std::vector<fs::path> files;
+      for (fs::directory_iterator it(folder / relative, code), end; !code && it != end;
+           it.increment(code))
+        if (it->path().extension() == ".rules") files.push_back(it->path());
+      std::sort(files.begin(), files.end());
+      if (!files.empty()) return files;
+    }
+    std::string message = fmt::format("package `{}` is not on the rule path", name);
+    const auto near = nearest_name(name, known_packages());
+    if (!near.empty()) message += fmt::format("; did you mean `{}`?", near);
+    message += fmt::format(" (looked in {})", fmt::join(folders(), ", "));
+    return Error{message};
+  }
+
+  std::vector<std::string> folders() const {
+    std::vector<std::string> out;
+    for (const fs::path& folder : rule_path_)
+      out.push_back(folder.string());
+    return out;
+  }
+
+  std::vector<std::string> known_packages() const {
+    std::vector<std::string> out;
+    for (const fs::path& folder : rule_path_) {
+      std::error_code code;
+      for (auto it = fs::recursive_directory_iterator(folder, code);
+           !code && it != fs::recursive_directory_iterator(); it.increment(code)) {
+        if (it->path().extension() != ".rules") continue;
+        const fs::path relative = it->path().lexically_relative(folder).replace_extension();
+        for (const fs::path& package : {relative, relative.parent_path()}) {
+          std::string name = package.generic_string();
+          std::replace(name.begin(), name.end(), '/', '.');
+          if (!name.empty()) out.push_back(std::move(name));
+        }
+      }
+    }
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
+  }
+
+  const std::vector<fs::path>& rule_path_;
+  RuleFiles& out_;
+  std::vector<std::size_t> prelude_;
+  std::map<std::string, std::size_t> by_path_;
+  std::set<std::string> loading_;
+};
+
+}  // namespace
+
+Result<RuleFiles> load_rule_files(const std::vector<std::string>& names,
+                                  const std::vector<fs::path>& rule_path) {
+  RuleFiles out;
+  Loader loader(rule_path, out);
+  if (auto status = loader.load_prelude(); !status) return status.error();
+  for (const std::string& name : names)
+    if (auto status = loader.load_named(name); !status) return status.error();
+  return out;
+}
+
+Result<RuleFiles> load_rule_text(std::string name, std::string text,
+                                 const std::vector<fs::path>& rule_path) {
+  RuleFiles out;
+  Loader loader(rule_path, out);
+  if (auto status = loader.load_prelude(); !status) return status.error();
+  auto index = loader.load_text(name, name, std::move(text));
+  if (!index) return index.error();
+  out.files[*index].requested = true;
+  return out;
+}
+
+}  // namespace rulec

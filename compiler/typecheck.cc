@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/typecheck.h"
+
+#include <algorithm>
+#include <climits>
+#include <map>
+#include <set>
+
+#include "grammar/edit_distance.h"
+
+namespace rulec {
+namespace {
+
+std::string_view spelled(AttributeKind kind) {
+  switch (kind) {
+    case AttributeKind::Float:
+      return "a float";
+    case AttributeKind::Int:
+      return "an int";
+    case AttributeKind::String:
+      return "a string";
+    case AttributeKind::Tensor:
+      return "a tensor";
+    case AttributeKind::Graph:
+      return "a graph";
+    case AttributeKind::Floats:
+      return "a list of floats";
+    case AttributeKind::Ints:
+      return "a list of ints";
+    case AttributeKind::Strings:
+      return "a list of strings";
+    case AttributeKind::Tensors:
+      return "a list of tensors";
+    case AttributeKind::Graphs:
+      return "a list of graphs";
+    case AttributeKind::SparseTensor:
+      return "a sparse tensor";
+    case AttributeKind::TypeProto:
+      return "a type";
+  }
+  return "something else";
+}
+
+// Whether a literal can be an attribute of this kind.
+bool fits(const Literal& literal, AttributeKind kind) {
+  const auto& value = literal.value;
+  const bool integer = std::holds_alternative<std::int64_t>(value);
+  const bool number = integer || std::holds_alternative<double>(value);
+  const bool text = std::holds_alternative<std::string>(value);
+  const bool flag = std::holds_alternative<bool>(value);
+  const auto* list = std::get_if<std::vector<Literal>>(&value);
+  const auto each = [&](AttributeKind item) {
+    return list && std::all_of(list->begin(), list->end(),
+                               [&](const Literal& element) { return fits(element, item); });
+  };
+  switch (kind) {
+    case AttributeKind::Int:
+      return integer || flag;
+    case AttributeKind::Float:
+      return number;
+    case AttributeKind::String:
+      return text;
+    case AttributeKind::Ints:
+      return each(AttributeKind::Int);
+    case AttributeKind::Floats:
+      return each(AttributeKind::Float);
+    case AttributeKind::Strings:
+      return each(AttributeKind::String);
+    case AttributeKind::Tensor:
+      return number || flag || list != nullptr;
+    default:
+      return false;
+  }
+}
+
+class Checker {
+ public:
+  Checker(RuleFiles& files, const CompiledRules& compiled)
+      : files_(files), rules_(compiled.rules), ops_(compiled.ops) {
+    for (std::size_t i = 0; i < files.files.size(); ++i)
+      by_name_[std::string(files.files[i].source->name())] = i;
+  }
+
+  void run() {
+    for (std::uint32_t i = 0; i < rules_.patterns.size(); ++i)
+      check_pattern(rules_.patterns[i]);
+    for (const Expr& expr : rules_.exprs)
+      if (expr.kind == Expr::Kind::Emit && expr.emit) check_emit(expr);
+  }
+
+ private:
+  struct Known {
+    std::vector<const OpSchema*> versions;
+    std::vector<MovedOperand> moved;
+    int least_inputs = INT_MAX, most_inputs = 0, most_outputs = 0;
+  };
+
+  template <typename... Args>
+  Diagnostic* error(DiagnosticKind kind, const Place& place, fmt::format_string<Args...> format,
+                    Args&&... args) {
+    const auto file = by_name_.find(place.file);
+    if (file == by_name_.end()) return nullptr;
+    return &files_.files[file->second].diagnostics.error(kind, {place.begin, place.end}, format,
+                                                         std::forward<Args>(args)...);
+  }
+
+  const Known* known(const OpName& op) {
+    auto [at, fresh] = known_.try_emplace(op);
+    Known& out = at->second;
+    if (fresh) {
+      out.versions = ops_.versions(op.domain, op.type);
+      out.moved = moved_operands(op.domain, op.type);
+      for (const OpSchema* schema : out.versions) {
+        out.least_inputs = std::min(out.least_inputs, schema->min_inputs());
+        out.most_inputs = std::max(out.most_inputs, schema->max_inputs());
+        const bool variadic =
+            !schema->outputs.empty() && schema->outputs.back().kind == OperandKind::Variadic;
+        out.most_outputs = std::max(out.most_outputs,
+                                    variadic ? INT_MAX : static_cast<int>(schema->outputs.size()));
+      }
+    }
+    return out.versions.empty() ? nullptr : &out;
+  }
+
+  // The kinds an attribute has over the versions; an operand that moved counts as one, and so does
+  // an optional operand by its name.
+  std::set<AttributeKind> kinds(const Known& op, std::string_view name) const {
+    std::set<AttributeKind> out;
+    for (const OpSchema* schema : op.versions)
+      if (const AttributeSchema* attribute = schema->attribute(name)) out.insert(attribute->kind);
+    for (const MovedOperand& moved : op.moved)
+      if (moved.name == name) out.insert(moved.kind);
+    return out;
+  }
+
+  void check_attribute(const OpName& op, const Known& schema, const std::string& name, ExprId value,
+                       const Place& place) {
+    const std::set<AttributeKind> accepted = kinds(schema, name);
+    if (accepted.empty()) {
+      std::vector<std::string> names;
+      for (const OpSchema* version : schema.versions)
+        for (const AttributeSchema& attribute : version->attributes)
+          names.push_back(attribute.name);
+      for (const MovedOperand& moved : schema.moved)
+        names.push_back(moved.name);
+      std::sort(names.begin(), names.end());
+      names.erase(std::unique(names.begin(), names.end()), names.end());
+      const std::string near = nearest_name(name, names);
+      Diagnostic* diagnostic = error(
+          DiagnosticKind::UnknownAttribute, place, "`{}` has no attribute `{}`{}", op.type, name,
+          !near.empty()   ? std::string()
+          : names.empty() ? std::string("; it has none")
+                          : fmt::format("; it has {}", fmt::join(names, ", ")));
+      if (diagnostic) diagnostic->suggest(near);
+      return;
+    }
+    if (!value) return;
+    const Expr& expr = rules_[value];
+    Literal literal = expr.literal;
+    if (expr.kind == Expr::Kind::List) {
+      std::vector<Literal> items;
+      for (ExprId element : expr.operands) {
+        if (rules_[element].kind != Expr::Kind::Literal) return;
+        items.push_back(rules_[element].literal);
+      }
+      literal.value = std::move(items);
+    } else if (expr.kind != Expr::Kind::Literal) {
+      return;
+    }
+    if (std::holds_alternative<std::monostate>(literal.value)) return;
+    if (std::none_of(accepted.begin(), accepted.end(),
+                     [&](AttributeKind kind) { return fits(literal, kind); }))
+      error(DiagnosticKind::AttributeType, expr.place, "`{}` of `{}` is {}", name, op.type,
+            spelled(*accepted.begin()));
+  }
+
+  void check_pattern(const Pattern& pattern) {
+    if (pattern.kind != Pattern::Kind::Node) return;
+    const OpName& op = pattern.ops.front();
+    const Known* schema = known(op);
+    if (!schema) return;
+    if (!pattern.any_arguments) {
+      int fixed = 0;
+      bool open = false;
+      for (PatternId child : pattern.children) {
+        const Pattern::Kind kind = rules_[child].kind;
+        if (kind == Pattern::Kind::AnyRest || kind == Pattern::Kind::Rest)
+          open = true;
+        else
+          ++fixed;
+      }
+      check_arity(op, *schema, fixed, open, pattern.place, "more are matched by `_...`");
+    }
+    for (const AttributePattern& attribute : pattern.attributes)
+      check_attribute(op, *schema, attribute.name, attribute.equals, attribute.place);
+    if (static_cast<int>(pattern.results.size()) > schema->most_outputs)
+      error(DiagnosticKind::WrongArity, pattern.place, "`{}` gives {} result{}, not {}", op.type,
+            schema->most_outputs, schema->most_outputs == 1 ? "" : "s", pattern.results.size());
+    check_operand_types(pattern, op, *schema);
+  }
+
+  // An operand whose type pattern no version of the operator accepts can never match.
+  void check_operand_types(const Pattern& pattern, const OpName& op, const Known& schema) {
+    for (std::size_t i = 0; i < pattern.children.size(); ++i) {
+      const Pattern& child = rules_[pattern.children[i]];
+      if (!child.type || child.type->dtypes.empty()) continue;
+      bool accepted = false;
+      for (const OpSchema* version : schema.versions) {
+        if (version->inputs.empty()) continue;
+        const Operand& operand = version->inputs[std::min(i, version->inputs.size() - 1)];
+        accepted |= operand.dtypes.empty() ||
+                    std::any_of(child.type->dtypes.begin(), child.type->dtypes.end(), [&](DType d) {
+                      return std::find(operand.dtypes.begin(), operand.dtypes.end(), d) !=
+                             operand.dtypes.end();
+                    });
+      }
+      if (!accepted)
+        error(DiagnosticKind::TypeMismatch, child.place, "operand {} of `{}` is never {}", i + 1,
+              op.type, name(child.type->dtypes.front()));
+    }
+  }
+
+  void check_arity(const OpName& op, const Known& schema, int given, bool open, const Place& place,
+                   std::string_view hint) {
+    const auto plural = [](int n) { return n == 1 ? "" : "s"; };
+    if (given > schema.most_inputs)
+      error(DiagnosticKind::WrongArity, place, "`{}` takes at most {} operand{}, not {}", op.type,
+            schema.most_inputs, plural(schema.most_inputs), given);
+    else if (!open && given < schema.least_inputs)
+      error(DiagnosticKind::WrongArity, place, "`{}` takes at least {} operand{}, not {}; {}",
+            op.type, schema.least_inputs, plural(schema.least_inputs), given, hint);
+  }
+
+  void check_emit(const Expr& expr) {
+    const Emit& emit = *expr.emit;
+    if (emit.node) return;  // a captured node: its operator is known when it is matched
+    const Known* schema = known(emit.op);
+    if (!schema) return;
+    const bool spread =
+        std::any_of(emit.spread.begin(), emit.spread.end(), [](bool b) { return b; });
+    if (emit.arguments)
+      check_arity(emit.op, *schema, static_cast<int>(emit.arguments->size()), spread, expr.place,
+                  "write them all");
+    for (const EmitAttribute& attribute : emit.attributes)
+      if (!attribute.name.empty())
+        check_attribute(emit.op, *schema, attribute.name, attribute.value,
+                        attribute.value ? rules_[attribute.value].place : expr.place);
+    if (emit.output_count > schema->most_outputs)
+      error(DiagnosticKind::WrongArity, expr.place, "`{}` gives {} result{}, not {}", emit.op.type,
+            schema->most_outputs, schema->most_outputs == 1 ? "" : "s", emit.output_count);
+    // Attributes that every version requires and nothing spreads.
+    const bool spreads = std::any_of(emit.attributes.begin(), emit.attributes.end(),
+                                     [](const EmitAttribute& a) { return a.name.empty(); });
+    for (const AttributeSchema& attribute : schema->versions.front()->attributes) {
+      if (!attribute.required || spreads) continue;
+      const bool given =
+          std::any_of(emit.attributes.begin(), emit.attributes.end(),
+                      [&](const EmitAttribute& a) { return a.name == attribute.name; });
+      if (!given)
+        error(DiagnosticKind::MissingValue, expr.place, "`{}` needs its attribute `{}`",
+              emit.op.type, attribute.name);
+    }
+  }
+
+  RuleFiles& files_;
+  const RuleSet& rules_;
+  const OpTable& ops_;
+  std::map<OpName, Known> known_;
+  std::map<std::string, std::size_t> by_name_;
+};
+
+}  // namespace
+
+void typecheck(RuleFiles& files, const CompiledRules& compiled) {
+  Checker(files, compiled).run();
+}
+
+}  // namespace rulec
