@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// ONNX's schemas (and the plugins among them) in our terms, translated operator by operator when
+// asked for. No schema is copied that nobody asks about.
+#include "matcher/op_table.h"
+
+#include <algorithm>
+#include <climits>
+#include <deque>
+#include <mutex>
+#include <set>
+
+#include <onnx/defs/schema.h>
+
+#include "matcher/edit_distance.h"
+#include "matcher/onnx_attribute.h"
+#include "matcher/plugin_ops.h"
+
+namespace rulec {
+
+const AttributeSchema* OpSchema::attribute(std::string_view named) const {
+  for (const AttributeSchema& it : attributes) {
+    if (it.name == named) return &it;
+  }
+  return nullptr;
+}
+
+int OpSchema::input(std::string_view named) const {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].name == named) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+int OpSchema::min_inputs() const {
+  int least = 0;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].kind == OperandKind::Single) least = static_cast<int>(i) + 1;
+    if (inputs[i].kind == OperandKind::Variadic && inputs[i].min_arity > 0) {
+      least = static_cast<int>(i) + inputs[i].min_arity;
+    }
+  }
+  return least;
+}
+
+int OpSchema::max_inputs() const {
+  if (!inputs.empty() && inputs.back().kind == OperandKind::Variadic) return INT_MAX;
+  return static_cast<int>(inputs.size());
+}
+
+// The element type in "tensor(float)"; Undefined for types that are no plain tensors.
+static DType dtype_in(std::string_view type) {
+  if (!type.starts_with("tensor(") || !type.ends_with(")")) return DType::Undefined;
+  type = type.substr(7, type.size() - 8);
+  std::string upper(type);
+  for (char& c : upper)
+    c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  onnx::TensorProto::DataType number = onnx::TensorProto::UNDEFINED;
+  if (!onnx::TensorProto::DataType_Parse(upper, &number)) return DType::Undefined;
+  return number <= static_cast<int>(DType::I2) ? static_cast<DType>(number) : DType::Undefined;
+}
+
+static Operand translate(const onnx::OpSchema::FormalParameter& from) {
+  Operand to;
+  to.name = from.GetName();
+  to.kind = from.GetOption() == onnx::OpSchema::Optional   ? OperandKind::Optional
+            : from.GetOption() == onnx::OpSchema::Variadic ? OperandKind::Variadic
+                                                           : OperandKind::Single;
+  to.type_parameter = from.GetTypeStr();
+  to.homogeneous = from.GetIsHomogeneous();
+  to.min_arity = from.GetMinArity();
+  std::set<DType> dtypes;
+  for (const std::string* type : from.GetTypes())
+    dtypes.insert(dtype_in(*type));
+  if (!dtypes.contains(DType::Undefined)) to.dtypes.assign(dtypes.begin(), dtypes.end());
+  return to;
+}
+
+static AttributeSchema translate(const onnx::OpSchema::Attribute& from) {
+  AttributeSchema to;
+  to.name = from.name;
+  to.kind = static_cast<AttributeKind>(from.type);
+  to.required = from.required;
+  if (from.default_value.has_name() || from.default_value.type() != 0) {
+    const auto bytes = std::make_shared<const std::string>(from.default_value.SerializeAsString());
+    ExternalFiles none("");
+    auto decoded = decode_attribute(*bytes, bytes, none);
+    if (decoded && decoded->value) to.default_value = std::move(*decoded->value);
+  }
+  return to;
+}
+
+static bool is_commutative(std::string_view domain, std::string_view type) {
+  static const std::set<std::string_view> standard = {
+      "Add", "Mul", "Max",   "Min",        "Sum",       "Mean",      "And",
+      "Or",  "Xor", "Equal", "BitwiseAnd", "BitwiseOr", "BitwiseXor"};
+  return domain.empty() && standard.contains(type);
+}
+
+static bool is_random(std::string_view domain, std::string_view type) {
+  return domain.empty() &&
+         (type.starts_with("Random") || type == "Multinomial" || type == "Bernoulli");
+}
+
+static OpSchema translate(const onnx::OpSchema& from) {
+  OpSchema to;
+  to.domain = from.domain();
+  to.type = from.Name();
+  to.since = from.SinceVersion();
+  to.deprecated = from.deprecated();
+  to.commutative = is_commutative(to.domain, to.type);
+  to.deterministic = !is_random(to.domain, to.type) &&
+                     from.GetNodeDeterminism() != onnx::OpSchema::NodeDeterminism::NonDeterministic;
+  for (const auto& operand : from.inputs())
+    to.inputs.push_back(translate(operand));
+  for (const auto& operand : from.outputs())
+    to.outputs.push_back(translate(operand));
+  for (const auto& [name, attribute] : from.attributes()) {
+    to.attributes.push_back(translate(attribute));
+  }
+  std::sort(to.attributes.begin(), to.attributes.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return to;
+}
+
+struct OpTable::Cache {
+  // Versions of one operator, newest first.
+  using Versions = std::vector<const OpSchema*>;
+  std::mutex mutex;
+  std::deque<OpSchema> schemas;
+  std::map<std::string, std::map<std::string, Versions, std::less<>>, std::less<>> by_name;
+
+  const Versions& versions(std::string_view domain, std::string_view type) {
+    auto of_domain = by_name.find(domain);
+    if (of_domain == by_name.end()) of_domain = by_name.try_emplace(std::string(domain)).first;
+    auto known = of_domain->second.find(type);
+    if (known != of_domain->second.end()) return known->second;
+    Versions found;
+    int opset = INT_MAX;
+    while (opset > 0) {
+      const auto* const schema =
+          onnx::OpSchemaRegistry::Schema(std::string(type), opset, std::string(domain));
+      if (schema == nullptr) break;
+      found.push_back(&schemas.emplace_back(translate(*schema)));
+      opset = schema->SinceVersion() - 1;
+    }
+    return of_domain->second.emplace(std::string(type), std::move(found)).first->second;
+  }
+};
+
+OpTable::OpTable() : cache_(std::make_shared<Cache>()) {
+  register_plugin_operators();
+}
+
+const OpSchema* OpTable::find(std::string_view domain, std::string_view type, int opset) const {
+  const std::lock_guard lock(cache_->mutex);
+  for (const OpSchema* schema : cache_->versions(domain, type)) {
+    if (schema->since <= opset) return schema;
+  }
+  return nullptr;
+}
+
+std::vector<const OpSchema*> OpTable::versions(std::string_view domain,
+                                               std::string_view type) const {
+  const std::lock_guard lock(cache_->mutex);
+  return cache_->versions(domain, type);
+}
+
+int OpTable::newest_opset(std::string_view domain) const {
+  const auto& known = onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map();
+  const auto at = known.find(std::string(domain));
+  if (at != known.end()) return at->second.second;
+  int newest = 0;
+  const std::lock_guard lock(cache_->mutex);
+  if (const auto of = cache_->by_name.find(domain); of != cache_->by_name.end()) {
+    for (const auto& [type, versions] : of->second) {
+      if (!versions.empty()) newest = std::max(newest, versions.front()->since);
+    }
+  }
+  return newest;
+}
+
+static bool same_operands(const std::vector<Operand>& a, const std::vector<Operand>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Operand& x, const Operand& y) {
+    return x.name == y.name && x.kind == y.kind && x.dtypes == y.dtypes;
+  });
+}
+
+static bool same_attributes(std::vector<AttributeSchema> a, std::vector<AttributeSchema> b) {
+  const auto by_name = [](const auto& x, const auto& y) { return x.name < y.name; };
+  std::sort(a.begin(), a.end(), by_name);
+  std::sort(b.begin(), b.end(), by_name);
+  const auto same = [](const AttributeSchema& x, const AttributeSchema& y) {
+    if (x.name != y.name || x.kind != y.kind || x.required != y.required) return false;
+    if (!x.default_value || !y.default_value) return !x.default_value && !y.default_value;
+    return encode_attribute({x.name, *x.default_value}, {}).joined() ==
+           encode_attribute({y.name, *y.default_value}, {}).joined();
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
+}
+
+bool OpTable::declare(OpSchema schema) {
+  const std::lock_guard lock(cache_->mutex);
+  cache_->versions(schema.domain, schema.type);
+  auto& versions = cache_->by_name.find(schema.domain)->second.find(schema.type)->second;
+  for (const OpSchema* known : versions) {
+    if (same_operands(known->inputs, schema.inputs) &&
+        same_operands(known->outputs, schema.outputs) &&
+        same_attributes(known->attributes, schema.attributes)) {
+      return true;
+    }
+  }
+  if (!versions.empty()) return false;
+  versions.push_back(&cache_->schemas.emplace_back(std::move(schema)));
+  return true;
+}
+
+std::vector<std::string> OpTable::similar(std::string_view domain, std::string_view type) const {
+  std::set<std::string> names;
+  for (const onnx::OpSchema& schema : onnx::OpSchemaRegistry::get_all_schemas()) {
+    if (schema.domain() == domain) names.insert(schema.Name());
+  }
+  {
+    const std::lock_guard lock(cache_->mutex);
+    if (const auto of = cache_->by_name.find(domain); of != cache_->by_name.end()) {
+      for (const auto& [name, versions] : of->second) {
+        if (!versions.empty()) names.insert(name);
+      }
+    }
+  }
+  const std::size_t bound = std::max<std::size_t>(1, type.size() / 3);
+  std::vector<std::pair<std::size_t, std::string>> near;
+  for (const std::string& name : names) {
+    const std::size_t distance = edit_distance(name, type);
+    if (distance <= bound) near.emplace_back(distance, name);
+  }
+  std::sort(near.begin(), near.end());
+  std::vector<std::string> result;
+  for (auto& [distance, name] : near)
+    result.push_back(std::move(name));
+  return result;
+}
+
+static bool same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) ==
+           std::tolower(static_cast<unsigned char>(y));
+  });
+}
+
+std::vector<MovedOperand> moved_operands(std::string_view domain, std::string_view type) {
+  static const OpTable* const table = new OpTable;  // shares nothing with rule files' declarations
+  // Inputs that were renamed when they stopped being attributes.
+  const auto input_for = [&](const OpSchema& now, std::string_view attribute) {
+    if (domain.empty() && type == "Pad" && attribute == "value") attribute = "constant_value";
+    for (std::size_t i = 0; i < now.inputs.size(); ++i) {
+      if (same_name(now.inputs[i].name, attribute)) return static_cast<int>(i);
+    }
+    return -1;
+  };
+  const std::vector<const OpSchema*> versions = table->versions(domain, type);
+  std::vector<MovedOperand> moved;
+  for (std::size_t i = 0; i + 1 < versions.size(); ++i) {
+    const OpSchema &now = *versions[i], &then = *versions[i + 1];
+    for (const AttributeSchema& attribute : then.attributes) {
+      const int input = input_for(now, attribute.name);
+      if (input < 0 || now.attribute(attribute.name) != nullptr) continue;
+      moved.push_back(
+          {.name = attribute.name, .input = input, .since = now.since, .kind = attribute.kind});
+    }
+  }
+  return moved;
+}
+
+}  // namespace rulec
