@@ -21,6 +21,9 @@ struct EmitOptions {
   std::vector<Metadata> metadata;
   // For a literal operand: the dtype to take where no operand beside it decides.
   DType literal_dtype = DType::F32;
+  // Of the outermost node, where a cluster's Split has as many results as members: their sizes
+  // along its axis. Empty: as the expression says.
+  std::vector<std::int64_t> split_sizes = {};
 };
 
 struct Emitted {

@@ -465,7 +465,16 @@ RuleValue evaluate(const Scope& scope, ExprId id) {
 }
 
 Truth truth(const Scope& scope, ExprId expr, std::string* why) {
-  return truth_of(evaluate(scope, expr), why);
+  RuleValue value = evaluate(scope, expr);
+  if (std::holds_alternative<ValueId>(value.data)) {
+    const auto tensor = as_tensor(scope, value);
+    if (tensor && tensor->size() == 1) {
+      value = {tensor->number(0) != 0};
+    } else {
+      value = unknown("{} is not a constant condition", to_string(scope, value));
+    }
+  }
+  return truth_of(value, why);
 }
 
 // ---- values as something else

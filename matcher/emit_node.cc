@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes one node: arguments and attributes in the form of the model's opset, constants in the
+// element type that the operands beside them have, checked against the schema, with types inferred.
+#include <algorithm>
+#include <climits>
+#include <cmath>
+
+#include "matcher/clone.h"
+#include "matcher/emission.h"
+#include "matcher/facts.h"
+#include "matcher/guard_calls.h"
+#include "matcher/onnx_infer_node.h"
+
+namespace rulec {
+
+const Operand* schema_operand(const OpSchema& schema, std::size_t index) {
+  if (schema.inputs.empty()) return nullptr;
+  if (index < schema.inputs.size()) return &schema.inputs[index];
+  const Operand& last = schema.inputs.back();
+  return last.kind == OperandKind::Variadic ? &last : nullptr;
+}
+
+Status Emission::add_arguments(const Emit& emit, Draft& draft) {
+  if (!emit.arguments) return Done{};  // a changed node keeps its own
+  draft.operands.clear();
+  for (std::size_t i = 0; i < emit.arguments->size(); ++i) {
+    const ExprId argument = (*emit.arguments)[i];
+    if (i < emit.spread.size() && emit.spread[i]) {
+      const RuleValue list = evaluate(scope_, argument);
+      const auto* items = std::get_if<std::vector<RuleValue>>(&list.data);
+      if (items == nullptr) return make_error("only a list can be spread");
+      for (const RuleValue& item : *items) {
+        const auto* value = std::get_if<ValueId>(&item.data);
+        if (value != nullptr) {
+          draft.operands.push_back({*value});
+        } else if (is_none(item)) {
+          draft.operands.push_back({None{}});
+        } else {
+          draft.operands.push_back({item});
+        }
+      }
+      continue;
+    }
+    auto made = operand(argument);
+    if (!made) return made.error();
+    draft.operands.push_back(std::move(*made));
+  }
+  return Done{};
+}
+
+// The attributes of a `..a`; of a cluster's list, the first member's (they are equal).
+static const std::vector<Attribute>* spread_attributes(const Binding& binding) {
+  if (const auto* own = std::get_if<std::vector<Attribute>>(&binding.held)) return own;
+  const auto* list = std::get_if<std::vector<Binding>>(&binding.held);
+  if (list == nullptr || list->empty()) return nullptr;
+  return std::get_if<std::vector<Attribute>>(&list->front().held);
+}
+
+Status Emission::add_attributes(const Emit& emit, Draft& draft) {
+  for (const EmitAttribute& attribute : emit.attributes) {
+    if (attribute.name.empty()) {
+      const Expr& expr = scope_.rules[attribute.value];
+      if (expr.kind != Expr::Kind::Slot || expr.slot.index >= scope_.bindings.size()) {
+        return make_error("only captured attributes can be spread");
+      }
+      const auto* all = spread_attributes(scope_.bindings[expr.slot.index]);
+      if (all == nullptr) return make_error("the spread attributes are not bound");
+      for (const Attribute& one : *all)
+        draft.attributes.push_back(one);
+      continue;
+    }
+    std::erase_if(draft.attributes,
+                  [&](const Attribute& earlier) { return earlier.name == attribute.name; });
+    // An attribute that was captured as it stands keeps its kind.
+    const Expr& expr = scope_.rules[attribute.value];
+    if (expr.kind == Expr::Kind::Slot && expr.slot.index < scope_.bindings.size()) {
+      const auto* held = std::get_if<AttributeValue>(&scope_.bindings[expr.slot.index].held);
+      if (held != nullptr) {
+        draft.attributes.push_back({attribute.name, *held});
+        continue;
+      }
+    }
+    RuleValue value = evaluate(scope_, attribute.value);
+    if (const auto* unknown = std::get_if<Unknown>(&value.data)) {
+      return make_error("attribute `{}`: {}", attribute.name, unknown->why);
+    }
+    if (!is_none(value)) draft.loose.emplace_back(attribute.name, std::move(value));
+  }
+  return Done{};
+}
+
+Result<std::vector<ValueId>> Emission::emit_node(const Expr& expr, bool outermost) {
+  const Emit& emit = *expr.emit;
+  Draft draft;
+  draft.op = emit.op;
+  draft.output_count = static_cast<std::size_t>(std::max(1, emit.output_count));
+  draft.outermost = outermost;
+  if (emit.node) {
+    const Binding& binding = scope_.bindings[emit.node.index];
+    const auto* node = std::get_if<NodeId>(&binding.held);
+    if (node == nullptr) return make_error("the changed node is not bound");
+    const GraphNode& base = model_.node(*node);
+    draft.op = {base.domain.str(), base.type.str()};
+    draft.changes = *node;
+    draft.output_count = base.outputs.size();
+    for (const ValueId input : base.inputs) {
+      if (input) {
+        draft.operands.push_back({input});
+      } else {
+        draft.operands.push_back({None{}});
+      }
+    }
+    draft.attributes = base.attributes.all();
+  }
+  if (const Status added = add_arguments(emit, draft); !added) return added.error();
+  if (const Status added = add_attributes(emit, draft); !added) return added.error();
+  return make(std::move(draft));
+}
+
+static void set_operand(std::vector<EmitOperand>& operands, std::size_t index,
+                        EmitOperand operand) {
+  if (operands.size() <= index) operands.resize(index + 1);
+  operands[index] = std::move(operand);
+}
+
+// An attribute given by value or by kind: into the node's attributes, or into the operand that it
+// became in this opset.
+Status Emission::place_attribute(const OpSchema& schema, Draft& draft, const std::string& name,
+                                 const RuleValue* loose, const AttributeValue* given) {
+  const AttributeSchema* known = schema.attribute(name);
+  if (known != nullptr) {
+    std::optional<AttributeValue> value;
+    if (given != nullptr) {
+      value = *given;
+    } else {
+      value = as_attribute(scope_, *loose, known->kind);
+    }
+    if (!value) {
+      return make_error("attribute `{}` of {} cannot be {}", name, draft.op.type,
+                        to_string(scope_, *loose));
+    }
+    std::erase_if(draft.attributes, [&](const Attribute& other) { return other.name == name; });
+    draft.attributes.push_back({name, std::move(*value)});
+    return Done{};
+  }
+  for (const MovedOperand& moved : moved_operands(draft.op.domain, draft.op.type)) {
+    if (moved.name != name || opset_of(model_, draft.op.domain) < moved.since) continue;
+    std::optional<AttributeValue> value;
+    if (given != nullptr) {
+      value = *given;
+    } else {
+      value = as_attribute(scope_, *loose, moved.kind);
+    }
+    auto tensor = value ? tensor_from_attribute(*value) : std::nullopt;
+    if (!tensor) return make_error("operand `{}` of {} has no value", name, draft.op.type);
+    // TopK's k is the one integer that is a list of one as an operand.
+    if (moved.kind == AttributeKind::Int && tensor->rank() == 0) tensor = tensor->reshaped({1});
+    RuleValue operand{*tensor};
+    if (tensor->size() == 1 && is_float(tensor->dtype()) && tensor->rank() == 0) {
+      operand = {tensor->number(0)};
+    }
+    set_operand(draft.operands, static_cast<std::size_t>(moved.input), {std::move(operand)});
+    return Done{};
+  }
+  for (const OpSchema* version : scope_.ops.versions(draft.op.domain, draft.op.type)) {
+    const AttributeSchema* other = version->attribute(name);
+    if (other == nullptr || !other->default_value) continue;
+    std::optional<AttributeValue> value;
+    if (given != nullptr) {
+      value = *given;
+    } else {
+      value = as_attribute(scope_, *loose, other->kind);
+    }
+    if (value && same_attribute(*value, *other->default_value)) return Done{};
+    return make_error("{} knows `{}` from opset {} on only", draft.op.type, name, version->since);
+  }
+  return make_error("{} has no attribute `{}`", draft.op.type, name);
+}
+
+Status Emission::place_attributes(const OpSchema& schema, Draft& draft) {
+  const std::vector<Attribute> given = std::exchange(draft.attributes, {});
+  for (const Attribute& attribute : given) {
+    const Status placed = place_attribute(schema, draft, attribute.name, nullptr, &attribute.value);
+    if (!placed) return placed;
+  }
+  for (const auto& [name, value] : draft.loose) {
+    const Status placed = place_attribute(schema, draft, name, &value, nullptr);
+    if (!placed) return placed;
+  }
+  return Done{};
+}
+
+// An operand in the position that is still an attribute in this opset.
+Status Emission::operands_to_attributes(const OpSchema& schema, Draft& draft) {
+  for (const MovedOperand& moved : moved_operands(draft.op.domain, draft.op.type)) {
+    const auto index = static_cast<std::size_t>(moved.input);
+    if (opset_of(model_, draft.op.domain) >= moved.since || index >= draft.operands.size())
+      continue;
+    if (schema.attribute(moved.name) == nullptr) continue;
+    const EmitOperand operand = draft.operands[index];
+    draft.operands[index] = {None{}};
+    if (operand.absent()) continue;
+    const RuleValue value =
+        operand.value() != nullptr ? RuleValue{*operand.value()} : *operand.constant();
+    auto attribute = as_attribute(scope_, value, moved.kind);
+    if (!attribute) {
+      return make_error("`{}` of {} must be a constant before opset {}", moved.name, draft.op.type,
+                        moved.since);
+    }
+    draft.attributes.push_back({moved.name, std::move(*attribute)});
+  }
+  return Done{};
+}
+
+Status Emission::check_arity(const OpSchema& schema, Draft& draft) const {
+  while (!draft.operands.empty() && draft.operands.back().absent())
+    draft.operands.pop_back();
+  const auto count = static_cast<int>(draft.operands.size());
+  if (count < schema.min_inputs() || count > schema.max_inputs()) {
+    return make_error("{} does not take {} operands", draft.op.type, count);
+  }
+  for (std::size_t i = 0; i < draft.operands.size(); ++i) {
+    const Operand* operand = schema_operand(schema, i);
+    if (operand != nullptr && operand->kind == OperandKind::Single && draft.operands[i].absent()) {
+      return make_error("operand `{}` of {} is absent", operand->name, draft.op.type);
+    }
+  }
+  for (const AttributeSchema& attribute : schema.attributes) {
+    if (!attribute.required) continue;
+    const bool given =
+        std::any_of(draft.attributes.begin(), draft.attributes.end(),
+                    [&](const Attribute& one) { return one.name == attribute.name; });
+    if (!given) return make_error("{} needs attribute `{}`", draft.op.type, attribute.name);
+  }
+  return Done{};
+}
+
+static DType own_dtype(const Scope& scope, const Model& model, const EmitOperand& operand) {
+  if (const ValueId* value = operand.value()) return type_of(model, *value).dtype;
+  if (const RuleValue* constant = operand.constant()) return stored_dtype(scope, *constant);
+  return DType::Undefined;
+}
+
+// What a number takes: the element type of an operand of the same type parameter; else the only
+// one that is accepted; else the default, or i64 for integers.
+Result<DType> Emission::dtype_beside(const OpSchema& schema, const Draft& draft,
+                                     std::size_t index) const {
+  const Operand* operand = schema_operand(schema, index);
+  if (operand == nullptr) return make_error("{} has no operand {}", draft.op.type, index);
+  bool beside = false;
+  for (std::size_t i = 0; i < draft.operands.size(); ++i) {
+    const Operand* other = schema_operand(schema, i);
+    if (i == index || other == nullptr || draft.operands[i].absent() ||
+        other->type_parameter.empty() || other->type_parameter != operand->type_parameter) {
+      continue;
+    }
+    const DType dtype = own_dtype(scope_, model_, draft.operands[i]);
+    if (dtype != DType::Undefined) return dtype;
+    beside = beside || draft.operands[i].value() != nullptr;
+  }
+  if (beside) {
+    return make_error("the element type of the operand beside a number of {} is not known",
+                      draft.op.type);
+  }
+  const auto accepts = [&](DType dtype) {
+    return operand->dtypes.empty() || std::find(operand->dtypes.begin(), operand->dtypes.end(),
+                                                dtype) != operand->dtypes.end();
+  };
+  if (operand->dtypes.size() == 1) return operand->dtypes.front();
+  const auto tensor = as_tensor(scope_, *draft.operands[index].constant());
+  const bool integers = tensor && tensor->dtype() == DType::I64;
+  const bool texts = tensor && tensor->dtype() == DType::String;
+  const bool truths = tensor && tensor->dtype() == DType::Bool;
+  if (texts) return DType::String;
+  if (truths && accepts(DType::Bool)) return DType::Bool;
+  if (accepts(options_.literal_dtype)) return options_.literal_dtype;
+  if (integers && accepts(DType::I64)) return DType::I64;
+  return operand->dtypes.empty() ? DType::F32 : operand->dtypes.front();
+}
+
+ValueId Emission::add_constant(Tensor tensor) {
+  const ValueId value = model_.add_initializer(
+      options_.graph, model_.fresh_value_name(options_.name_hint + "_const"), std::move(tensor));
+  GraphValue& info = model_.value(value);
+  if (!info.type.is_tensor()) {
+    info.type = Type::tensor(info.initializer->dtype(), info.initializer->shape());
+  }
+  initializers_.push_back(value);
+  return value;
+}
+
+Result<ValueId> Emission::constant(const RuleValue& value, DType dtype) {
+  auto tensor = as_tensor(scope_, value);
+  if (!tensor) return make_error("{} is not a constant", to_string(scope_, value));
+  if (tensor->dtype() == dtype) return add_constant(*tensor);
+  if ((tensor->dtype() == DType::String) != (dtype == DType::String)) {
+    return make_error("{} does not become {}", to_string(scope_, value), name(dtype));
+  }
+  if (!is_float(dtype) && is_float(tensor->dtype())) {
+    for (std::int64_t i = 0; i < tensor->size(); ++i) {
+      if (std::trunc(tensor->number(i)) != tensor->number(i)) {
+        return make_error("{} is not a whole number, as {} wants", to_string(scope_, value),
+                          name(dtype));
+      }
+    }
+  }
+  return add_constant(convert(*tensor, dtype));
+}
+
+Result<ValueId> Emission::materialise(const OpSchema& schema, const Draft& draft,
+                                      std::size_t index) {
+  const RuleValue& value = *draft.operands[index].constant();
+  const DType own = stored_dtype(scope_, value);
+  if (own != DType::Undefined) return constant(value, own);
+  const auto dtype = dtype_beside(schema, draft, index);
+  if (!dtype) return dtype.error();
+  return constant(value, *dtype);
+}
+
+Status Emission::check_dtypes(const OpSchema& schema, const Draft& draft) const {
+  std::vector<std::pair<std::string, DType>> bound;
+  for (std::size_t i = 0; i < draft.operands.size(); ++i) {
+    const Operand* operand = schema_operand(schema, i);
+    const DType dtype = own_dtype(scope_, model_, draft.operands[i]);
+    if (operand == nullptr || dtype == DType::Undefined) continue;
+    if (!operand->dtypes.empty() &&
+        std::find(operand->dtypes.begin(), operand->dtypes.end(), dtype) == operand->dtypes.end()) {
+      return make_error("operand `{}` of {} cannot be {}", operand->name, draft.op.type,
+                        name(dtype));
+    }
+    if (operand->type_parameter.empty() || !operand->homogeneous) continue;
+    const auto earlier = std::find_if(bound.begin(), bound.end(), [&](const auto& one) {
+      return one.first == operand->type_parameter;
+    });
+    if (earlier == bound.end()) {
+      bound.emplace_back(operand->type_parameter, dtype);
+    } else if (earlier->second != dtype) {
+      return make_error("the operands of {} have different element types: {} and {}", draft.op.type,
+                        name(earlier->second), name(dtype));
+    }
+  }
+  return Done{};
+}
+
+void Emission::split_attributes(Draft& draft) {
+  if (draft.op.type != "Split" || !draft.op.domain.empty()) return;
+  if (draft.outermost && !options_.split_sizes.empty()) {
+    std::vector<RuleValue> sizes;
+    for (const std::int64_t size : options_.split_sizes)
+      sizes.push_back({size});
+    draft.output_count = sizes.size();
+    draft.loose.emplace_back("split", RuleValue{std::move(sizes)});
+    return;
+  }
+  const auto given = [&](std::string_view wanted) {
+    return std::any_of(draft.loose.begin(), draft.loose.end(),
+                       [&](const auto& one) { return one.first == wanted; }) ||
+           std::any_of(draft.attributes.begin(), draft.attributes.end(),
+                       [&](const Attribute& one) { return one.name == wanted; });
+  };
+  const bool sized = given("split") || given("num_outputs") || draft.operands.size() > 1;
+  if (opset_of(model_, "") >= 18 && !sized) {
+    draft.loose.emplace_back("num_outputs",
+                             RuleValue{static_cast<std::int64_t>(draft.output_count)});
+  }
+}
+
+void Emission::import_domain(const std::string& domain) {
+  if (model_.opset(domain) != 0) return;
+  model_.opset_imports.emplace_back(domain, std::max(1, scope_.ops.newest_opset(domain)));
+}
+
+Result<std::vector<ValueId>> Emission::make(Draft draft) {
+  const int opset = model_.opset(draft.op.domain) == 0
+                        ? std::max(1, scope_.ops.newest_opset(draft.op.domain))
+                        : opset_of(model_, draft.op.domain);
+  const OpSchema* schema = scope_.ops.find(draft.op.domain, draft.op.type, opset);
+  if (schema == nullptr || schema->deprecated) {
+    return make_error("{} is not an operator of opset {}{}{}", draft.op.type, opset,
+                      draft.op.domain.empty() ? "" : " of ", draft.op.domain);
+  }
+  split_attributes(draft);
+  if (const Status placed = place_attributes(*schema, draft); !placed) return placed.error();
+  if (const Status placed = operands_to_attributes(*schema, draft); !placed) return placed.error();
+  if (const Status checked = check_arity(*schema, draft); !checked) return checked.error();
+  for (std::size_t i = 0; i < draft.operands.size(); ++i) {
+    if (draft.operands[i].constant() == nullptr) continue;
+    const auto value = materialise(*schema, draft, i);
+    if (!value) return value.error();
+    draft.operands[i] = {*value};
+  }
+  if (const Status checked = check_dtypes(*schema, draft); !checked) return checked.error();
+  import_domain(draft.op.domain);
+
+  NewNode made;
+  made.domain = draft.op.domain;
+  made.type = draft.op.type;
+  const std::string hint =
+      draft.outermost ? options_.name_hint : options_.name_hint + "_" + draft.op.type;
+  made.name = model_.fresh_node_name(hint);
+  for (const EmitOperand& operand : draft.operands) {
+    made.inputs.push_back(operand.value() != nullptr ? *operand.value() : ValueId{});
+  }
+  made.output_count = draft.output_count;
+  for (std::size_t i = 0; i < draft.output_count; ++i) {
+    made.output_names.push_back(
+        model_.fresh_value_name(i == 0 ? hint : fmt::format("{}_{}", hint, i)));
+  }
+  made.metadata = options_.metadata;
+  const NodeId node = model_.add_node(options_.graph, std::move(made), options_.before);
+  for (Attribute& attribute : draft.attributes) {
+    // Bodies belong to one node: a changed copy gets copies.
+    if (const auto* body = std::get_if<GraphId>(&attribute.value)) {
+      attribute.value = clone_graph(model_, *body, node);
+    } else if (auto* bodies = std::get_if<std::vector<GraphId>>(&attribute.value)) {
+      for (GraphId& one : *bodies)
+        one = clone_graph(model_, one, node);
+    }
+    model_.node(node).attributes.set(attribute.name, std::move(attribute.value));
+  }
+  nodes_.push_back(node);
+  const NodeId fresh[] = {node};
+  if (const Status inferred = infer_node_types(model_, fresh); !inferred) return inferred.error();
+  if (draft.changes && !model_.bodies(node).empty()) {
+    for (std::size_t i = 0; i < model_.node(node).outputs.size(); ++i) {
+      const ValueId old = model_.node(draft.changes).outputs[i];
+      const ValueId now = model_.node(node).outputs[i];
+      if (old && now) model_.value(now).type = model_.value(old).type;
+    }
+  }
+  return model_.node(node).outputs;
+}
+
+}  // namespace rulec
