@@ -31,6 +31,16 @@ std::string RuleFiles::render() const {
   return out;
 }
 
+Diagnostics RuleFiles::all_diagnostics() const {
+  Diagnostics out;
+  for (const RuleFile& file : files)
+    for (Diagnostic diagnostic : file.diagnostics.all()) {
+      if (diagnostic.source == nullptr) diagnostic.source = file.source.get();
+      out.add(std::move(diagnostic));
+    }
+  return out;
+}
+
 std::vector<fs::path> default_rule_path(std::vector<fs::path> extra) {
   std::vector<fs::path> out = std::move(extra);
   if (const char* variable = std::getenv("RULEC_PATH")) {
@@ -208,10 +218,16 @@ class Loader {
 }  // namespace
 
 Result<RuleFiles> load_rule_files(const std::vector<std::string>& names,
-                                  const std::vector<fs::path>& rule_path) {
+                                  const std::vector<fs::path>& rule_path,
+                                  const std::string& command_line) {
   RuleFiles out;
   Loader loader(rule_path, out);
   if (auto status = loader.load_prelude(); !status) return status.error();
+  if (!command_line.empty()) {
+    auto index = loader.load_text("<command line>", "<command line>", command_line);
+    if (!index) return index.error();
+    out.files[*index].requested = true;
+  }
   for (const std::string& name : names)
     if (auto status = loader.load_named(name); !status) return status.error();
   return out;

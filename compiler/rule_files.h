@@ -38,6 +38,8 @@ struct RuleFiles {
   bool has_errors() const;
   // Every diagnostic of every file, rendered, in file order.
   std::string render() const;
+  // Every diagnostic of every file in one list, each with its source.
+  Diagnostics all_diagnostics() const;
 };
 
 // Folders in which packages are looked up, nearest first: `extra`, $RULEC_PATH, the library that
@@ -46,8 +48,10 @@ std::vector<std::filesystem::path> default_rule_path(std::vector<std::filesystem
 
 // Loads `names` and all they import. An Error for a file or package that does not exist (with the
 // places looked at, and a near name); what is wrong inside a file is in its diagnostics.
+// `command_line` is rule text that the flags of a command stand for; it comes before `names`.
 Result<RuleFiles> load_rule_files(const std::vector<std::string>& names,
-                                  const std::vector<std::filesystem::path>& rule_path);
+                                  const std::vector<std::filesystem::path>& rule_path,
+                                  const std::string& command_line = "");
 
 // One file's text under a name, with the prelude: for tests, standard input and editors.
 Result<RuleFiles> load_rule_text(std::string name, std::string text,

@@ -9,9 +9,7 @@ namespace rulec::generic {
 using Family = std::span<const KernelEntry> (*)();
 
 static constexpr Family families[] = {
-    movement_kernels,   indexing_kernels, selection_kernels, shape_kernels,  resize_kernels,
-    sampling_kernels,   control_kernels,  sequence_kernels,  ml_kernels,     detection_kernels,
-    plugin_nms_kernels, plugin_kernels,   text_kernels,      signal_kernels, misc_kernels,
+    nullptr,
 };
 
 static auto key_of(const KernelEntry& entry) {
@@ -22,6 +20,7 @@ static const std::vector<KernelEntry>& sorted_kernels() {
   static const std::vector<KernelEntry> all = [] {
     std::vector<KernelEntry> joined;
     for (const Family family : families) {
+      if (!family) continue;
       const auto entries = family();
       joined.insert(joined.end(), entries.begin(), entries.end());
     }

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A rewrite told to people and to scripts (docs/rulec.md gives the JSON's keys).
+
+#include <string>
+#include <vector>
+
+#include "compiler/command/rules.h"
+#include "matcher/match.h"
+
+namespace rulec::command {
+
+// "Conv 53 · Relu 49 · …" counted over all graphs, most frequent first.
+std::vector<std::pair<std::string, std::size_t>> count_operators(const Model& model);
+
+// What fired and what was proven, what did not fire and why; a paragraph for each.
+std::string text_report(const Rewritten& rewritten);
+
+struct ReportPaths {
+  std::string model, out;
+  std::string model_sha256, out_sha256;  // out's is empty for a dry run
+  double save_seconds = 0;
+};
+std::string json_report(const Rewritten& rewritten, const ReportPaths& paths);
+
+}  // namespace rulec::command

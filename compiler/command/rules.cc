@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/command/rules.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "compiler/command/console.h"
+#include "matcher/onnx_io.h"
+#include "matcher/target.h"
+
+namespace rulec::command {
+
+Or<LoadedRules> load_rules(const RuleOptions& options, const std::string& extra) {
+  LoadedRules out;
+  if (!options.target.empty()) {
+    auto situation = parse_target(options.target);
+    if (!situation) {
+      complain("--target: {}", situation.error().message);
+      return usage_fault;
+    }
+    out.situation = *situation;
+  }
+  std::vector<std::filesystem::path> folders(options.rule_path.begin(), options.rule_path.end());
+  auto files = load_rule_files(options.rules, default_rule_path(folders), extra);
+  if (!files) {
+    complain("{}", files.error().message);
+    return input_fault;
+  }
+  out.files = std::move(*files);
+  CompileOptions compile;
+  compile.situation = out.situation;
+  for (const std::string& setting : options.settings) {
+    const std::size_t equals = setting.find('=');
+    if (equals == setting.npos || equals == 0) {
+      complain("--set {}: write name=value", setting);
+      return usage_fault;
+    }
+    compile.settings.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
+  }
+  std::vector<std::string> setting_errors;
+  auto compiled = compile_rules(out.files, compile, setting_errors);
+  ::fmt::print(stderr, "{}", out.files.render());
+  for (const std::string& error : setting_errors)
+    write_error(error);
+  if (!setting_errors.empty()) return usage_fault;
+  if (!compiled) return input_fault;
+  out.compiled = std::move(*compiled);
+  return out;
+}
+
+static std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+static std::string trimmed(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t");
+  if (begin == text.npos) return "";
+  return std::string(text.substr(begin, text.find_last_not_of(" \t") - begin + 1));
+}
+
+// 'PATTERN : TYPE' at the last colon behind which a type stands: names may hold colons.
+static bool split_typed(std::string_view text, std::string& name, std::string& type) {
+  const std::size_t colon = text.rfind(" :");
+  const std::size_t at = colon == text.npos ? text.rfind(':') : colon + 1;
+  if (at == text.npos) return false;
+  name = trimmed(text.substr(0, at));
+  type = trimmed(text.substr(at + 1));
+  return !name.empty() && !type.empty();
+}
+
+Or<std::string> edits_of(const RewriteFlags& flags) {
+  std::string out;
+  if (flags.opset != 0) out += ::fmt::format("  opset = {}\n", flags.opset);
+  for (const std::string& input : flags.inputs) {
+    const std::size_t arrow = std::min(input.find("->"), input.find("→"));
+    std::string name, type;
+    const std::string left = input.substr(0, arrow);
+    if (!split_typed(left, name, type)) {
+      complain("--input '{}': write 'PATTERN : TYPE', or 'PATTERN : TYPE -> NAME : TYPE'", input);
+      return usage_fault;
+    }
+    out += ::fmt::format("  input {} : {}", quoted(name), type);
+    if (arrow != input.npos) {
+      const std::string right = input.substr(arrow + (input[arrow] == '-' ? 2 : 3));
+      if (!split_typed(right, name, type)) name = trimmed(right), type.clear();
+      out += ::fmt::format(" -> {}", quoted(name));
+      if (!type.empty()) out += " : " + type;
+    }
+    out += '\n';
+  }
+  for (const std::string& dim : flags.dims) {
+    const std::size_t equals = dim.rfind('=');
+    std::int64_t size = 0;
+    const char* end = dim.data() + dim.size();
+    if (equals == dim.npos || std::from_chars(dim.data() + equals + 1, end, size).ptr != end ||
+        size < 0) {
+      complain("--dim {}: write NAME=N", dim);
+      return usage_fault;
+    }
+    out += ::fmt::format("  dim {} = {}\n", quoted(dim.substr(0, equals)), size);
+  }
+  if (!flags.outputs.empty()) {
+    std::string names;
+    for (const std::string& name : flags.outputs)
+      names += (names.empty() ? "" : ", ") + quoted(name);
+    out += ::fmt::format("  outputs = [{}]\n", names);
+  }
+  if (!out.empty()) out = "edit {\n" + out + "}\n";
+  return out;
+}
+
+Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags) {
+  Rewritten out;
+  auto edits = edits_of(flags);
+  if (auto* status = std::get_if<int>(&edits)) return *status;
+  Progress compiling("compiling rules");
+  auto rules = load_rules(flags.rules, std::get<std::string>(edits));
+  if (auto* status = std::get_if<int>(&rules)) return *status;
+  out.rules = std::move(std::get<LoadedRules>(rules));
+  out.compile_seconds = compiling.seconds();
+
+  for (const std::string& expect : flags.expect) {
+    const std::size_t equals = expect.rfind('=');
+    std::int64_t count = 0;
+    const char* end = expect.data() + expect.size();
+    if (equals == expect.npos ||
+        std::from_chars(expect.data() + equals + 1, end, count).ptr != end || count < 0) {
+      complain("--expect {}: write RULE=N", expect);
+      return usage_fault;
+    }
+    bool known = false;
+    for (Rule& rule : out.rules.compiled.rules.rules)
+      if (rule.name == expect.substr(0, equals)) {
+        rule.expect.push_back({"==", count, rule.place});
+        known = true;
+      }
+    if (!known) {
+      complain("--expect {}: there is no rule `{}`", expect, expect.substr(0, equals));
+      return input_fault;
+    }
+  }
+
+  Progress loading("reading the model");
+  auto model = import_onnx(path);
+  if (!model) {
+    complain("{}", model.error().message);
+    return input_fault;
+  }
+  out.model = std::move(*model);
+  out.nodes_before = static_cast<std::int64_t>(out.model.live_nodes());
+  out.opset = out.model.opset("");
+  out.load_seconds = loading.seconds();
+  if (out.rules.compiled.rules.phases.empty()) return out;
+
+  Progress rewriting("rewriting");
+  std::vector<std::string> warnings;
+  infer_types(out.model, warnings);
+  rulec::RewriteOptions options;
+  options.situation = out.rules.situation;
+  options.strict = flags.strict;
+  options.keep_shapes = flags.keep_shapes;
+  options.seed = flags.seed;
+  options.verify = flags.verify == "off"     ? Verify::Off
+                   : flags.verify == "final" ? Verify::Final
+                                             : Verify::Each;
+  for (const std::string& allow : flags.allow)
+    (allow == "approx" ? options.allow_approx : options.allow_unsafe) = true;
+  auto report =
+      rulec::rewrite(out.model, out.rules.compiled.rules, out.rules.compiled.ops, options);
+  if (!report) {
+    complain("{}", report.error().message);
+    return input_fault;
+  }
+  out.report = std::move(*report);
+  out.report.warnings.insert(out.report.warnings.begin(), warnings.begin(), warnings.end());
+  for (const std::string& warning : out.report.warnings)
+    complain("warning: {}", warning);
+  out.rewrite_seconds = rewriting.seconds();
+  return out;
+}
+
+}  // namespace rulec::command

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// From the flags of a command line to compiled rules and a rewritten model.
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "compiler/command/command.h"
+#include "compiler/compile.h"
+#include "matcher/graph.h"
+#include "matcher/rewrite.h"
+
+namespace rulec::command {
+
+// A value, or the exit status after the reason was told.
+template <typename T>
+using Or = std::variant<T, int>;
+
+struct LoadedRules {
+  RuleFiles files;
+  CompiledRules compiled;
+  Situation situation;
+};
+
+// Loads and compiles `-r …`; `extra` is rule text of the command line (edits made of flags).
+Or<LoadedRules> load_rules(const RuleOptions& options, const std::string& extra = "");
+
+struct Rewritten {
+  Model model;
+  LoadedRules rules;
+  RewriteReport report;
+  std::int64_t nodes_before = 0;
+  std::int64_t opset = 0;
+  double load_seconds = 0, compile_seconds = 0, rewrite_seconds = 0;
+};
+
+// Imports a model, applies the flags' edits and rules. Warnings are told.
+Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags);
+
+// The edits that --input, --dim, --outputs and --opset stand for, as rule text.
+Or<std::string> edits_of(const RewriteFlags& flags);
+
+}  // namespace rulec::command

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The `rulec` command: parses its line, runs one subcommand, turns our own bugs into exit status 3.
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <string_view>
+
+#include <unistd.h>
+
+#include "compiler/command/command.h"
+
+// Async-signal-safe: only write and _exit.
+extern "C" void report_bug(int) {
+  constexpr std::string_view text =
+      "rulec: this is a bug of rulec, not of your input; nothing was written. Please report it "
+      "with the command line and the files, if you may share them\n";
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, text.data(), text.size());
+  _exit(rulec::command::bug);
+}
+
+int main(int argc, char** argv) {
+  for (int signal : {SIGABRT, SIGSEGV, SIGFPE, SIGILL, SIGBUS})
+    std::signal(signal, report_bug);
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return rulec::command::run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("rulec: out of memory\n", stderr);
+    return rulec::command::input_fault;
+  } catch (const std::exception& exception) {
+    std::fprintf(stderr, "rulec: %s\n", exception.what());
+    report_bug(0);
+  }
+}
