@@ -19,18 +19,13 @@
 #include <type_traits>
 
 #include "runtime/generic/kernel.h"
+#include "runtime/generic/operands.h"
 #include "runtime/tensor.h"
 
 namespace rulec::generic {
 
 inline Tensor as_doubles(const Tensor& tensor) {
   return convert(tensor, DType::F64);
-}
-
-inline Outputs one(Tensor tensor) {
-  Outputs outputs;
-  outputs.emplace_back(std::move(tensor));
-  return outputs;
 }
 
 // Calls use.operator()<T>() with the C++ type of an 8- to 64-bit integer; false for other types.

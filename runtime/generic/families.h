@@ -9,9 +9,12 @@
 
 namespace rulec::generic {
 
-std::span<const KernelEntry>
-elementwise_kernels();  // elementwise.cc: unary and binary math, logic, Where, Cast
-std::span<const KernelEntry> activation_kernels();  // activation.cc: Relu … Softmax
+std::span<const KernelEntry> unary_kernels();       // unary.cc: Abs, Exp, Round, Sin, …
+std::span<const KernelEntry> binary_kernels();      // binary.cc: Add, Max, BitShift, …
+std::span<const KernelEntry> logic_kernels();       // logic.cc: Equal, And, IsNaN, Where, …
+std::span<const KernelEntry> cast_kernels();        // cast.cc: Cast, CastLike
+std::span<const KernelEntry> softmax_kernels();     // softmax.cc: Softmax, LogSoftmax, Hardmax
+std::span<const KernelEntry> activation_kernels();  // activation.cc: Relu, Clip, Gelu, …
 std::span<const KernelEntry> reduction_kernels();   // reduction.cc: Reduce*, Arg*, CumSum
 std::span<const KernelEntry> matmul_kernels();  // matmul.cc: MatMul, Gemm, Einsum, integer forms
 std::span<const KernelEntry>
@@ -23,13 +26,20 @@ std::span<const KernelEntry> quantization_kernels();   // quantization.cc
 std::span<const KernelEntry>
 movement_kernels();  // movement.cc: Reshape, Transpose, Concat, Slice, …
 std::span<const KernelEntry>
-indexing_kernels();                            // indexing.cc: Gather*, Scatter*, TopK, NonZero, …
-std::span<const KernelEntry> shape_kernels();  // shape.cc: Shape, Size, Range, ConstantOfShape, …
-std::span<const KernelEntry> resize_kernels();     // resize.cc: Resize, Upsample, GridSample, …
-std::span<const KernelEntry> control_kernels();    // control.cc: If, Loop, Scan
-std::span<const KernelEntry> sequence_kernels();   // sequence.cc: Sequence*, Optional*, maps
-std::span<const KernelEntry> detection_kernels();  // detection.cc: NonMaxSuppression, RoiAlign
-std::span<const KernelEntry> plugin_kernels();     // plugins.cc: TensorRT's plugin operators
-std::span<const KernelEntry> misc_kernels();       // misc.cc: strings, signal, the rest
+indexing_kernels();  // indexing.cc: Gather*, Scatter*, Trilu, EyeLike, …
+std::span<const KernelEntry>
+selection_kernels();  // selection.cc: TopK, NonZero, Compress, Unique, OneHot
+std::span<const KernelEntry> shape_kernels();       // shape.cc: Shape, Size, Range, ConstantOfShape
+std::span<const KernelEntry> resize_kernels();      // resize.cc: Resize, Upsample
+std::span<const KernelEntry> sampling_kernels();    // grid_sample.cc: GridSample, AffineGrid
+std::span<const KernelEntry> control_kernels();     // control.cc: If, Loop, Scan
+std::span<const KernelEntry> sequence_kernels();    // sequence.cc: Sequence*, Optional*
+std::span<const KernelEntry> ml_kernels();          // ml.cc: ai.onnx.ml
+std::span<const KernelEntry> detection_kernels();   // detection.cc: NonMaxSuppression, RoiAlign
+std::span<const KernelEntry> plugin_nms_kernels();  // plugins_nms.cc: TensorRT's NMS plugins
+std::span<const KernelEntry> plugin_kernels();      // plugins.cc: TensorRT's other plugins
+std::span<const KernelEntry> text_kernels();    // text.cc: strings, regular expressions, n-grams
+std::span<const KernelEntry> signal_kernels();  // signal.cc: DFT, STFT, windows
+std::span<const KernelEntry> misc_kernels();    // misc.cc: losses; random operators, refused
 
 }  // namespace rulec::generic

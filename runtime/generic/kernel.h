@@ -6,6 +6,7 @@
 // element. They are the reference evaluator's kernels and the engine's fallback; the fast f32
 // kernels (runtime/kernels/) are tested against them and never call them.
 
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,17 @@ class Bodies {
   virtual ~Bodies() = default;
   // `inputs` in the order of the body's formal inputs; gives the body's outputs in order.
   virtual Result<std::vector<Value>> run(GraphId body, std::span<const Value> inputs) = 0;
+
+  // What `body` declares its output `index` to be (-1: unknown size); nothing where it is not
+  // known. Asked only for outputs of loops that ran no iteration.
+  struct OutputType {
+    DType dtype = DType::Undefined;
+    std::optional<Shape> shape;
+  };
+  virtual std::optional<OutputType> output_type([[maybe_unused]] GraphId body,
+                                                [[maybe_unused]] std::size_t index) const {
+    return std::nullopt;
+  }
 };
 
 // One application of an operator.

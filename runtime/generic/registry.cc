@@ -8,9 +8,31 @@ namespace rulec::generic {
 
 using Family = std::span<const KernelEntry> (*)();
 
+// clang-format off: one line for each family, so that lists merge
 static constexpr Family families[] = {
-    nullptr,
+    unary_kernels,
+    binary_kernels,
+    logic_kernels,
+    cast_kernels,
+    activation_kernels,
+    softmax_kernels,
+    movement_kernels,
+    indexing_kernels,
+    selection_kernels,
+    shape_kernels,
+    resize_kernels,
+    sampling_kernels,
+    control_kernels,
+    sequence_kernels,
+    ml_kernels,
+    detection_kernels,
+    plugin_nms_kernels,
+    plugin_kernels,
+    text_kernels,
+    signal_kernels,
+    misc_kernels,
 };
+// clang-format on
 
 static auto key_of(const KernelEntry& entry) {
   return std::tie(entry.domain, entry.type);
@@ -20,7 +42,6 @@ static const std::vector<KernelEntry>& sorted_kernels() {
   static const std::vector<KernelEntry> all = [] {
     std::vector<KernelEntry> joined;
     for (const Family family : families) {
-      if (!family) continue;
       const auto entries = family();
       joined.insert(joined.end(), entries.begin(), entries.end());
     }
