@@ -86,12 +86,28 @@ namespace {
 class BodyRunner : public generic::Bodies {
  public:
   using Run = std::function<Result<std::vector<Value>>(GraphId, std::span<const Value>)>;
-  explicit BodyRunner(Run run) : run_(std::move(run)) {}
+  BodyRunner(const Model& model, Run run) : model_(model), run_(std::move(run)) {}
   Result<std::vector<Value>> run(GraphId graph, std::span<const Value> inputs) override {
     return run_(graph, inputs);
   }
+  std::optional<OutputType> output_type(GraphId graph, std::size_t index) const override {
+    const GraphInfo& it = model_.graph(graph);
+    if (index >= it.outputs.size() || !it.outputs[index]) return std::nullopt;
+    const Type& type = model_.value(it.outputs[index]).type;
+    // A sequence's kernel asks for its elements.
+    const Type& tensor = type.kind == Type::Kind::Sequence && type.element ? *type.element : type;
+    if (!tensor.is_tensor()) return std::nullopt;
+    OutputType known{.dtype = tensor.dtype, .shape = std::nullopt};
+    if (tensor.dims) {
+      known.shape.emplace();
+      for (const Dim& dim : *tensor.dims)
+        known.shape->push_back(dim.size);
+    }
+    return known;
+  }
 
  private:
+  const Model& model_;
   Run run_;
 };
 
@@ -99,7 +115,7 @@ class BodyRunner : public generic::Bodies {
 
 std::string Evaluator::State::place(NodeId id) const {
   const GraphNode& it = model.node(id);
-  const std::string_view result =
+  const std::string result =
       it.outputs.empty() || !it.outputs[0] ? "" : model.value(it.outputs[0]).name;
   return it.name.empty() ? fmt::format("{} node that gives `{}`", it.type, result)
                          : fmt::format("node `{}` ({})", it.name, it.type);
@@ -319,7 +335,7 @@ Status Evaluator::State::node(NodeId id, Frame& frame) {
     }
     constant = constant && (!input || constants.contains(input.index));
   }
-  BodyRunner bodies([this, &frame](GraphId graph, std::span<const Value> given) {
+  BodyRunner bodies(model, [this, &frame](GraphId graph, std::span<const Value> given) {
     return body(graph, given, frame);
   });
   generic::Call call{.domain = it.domain,
