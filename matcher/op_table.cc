@@ -209,7 +209,9 @@ bool OpTable::declare(OpSchema schema) {
       return true;
     }
   }
-  if (!versions.empty()) return false;
+  // ONNX's own operators are what they are; of all others a rule file knows better than we do.
+  if (schema.domain.empty() && !versions.empty() && !is_plugin_operator(schema.type)) return false;
+  versions.clear();
   versions.push_back(&cache_->schemas.emplace_back(std::move(schema)));
   return true;
 }
@@ -268,6 +270,24 @@ std::vector<MovedOperand> moved_operands(std::string_view domain, std::string_vi
           {.name = attribute.name, .input = input, .since = now.since, .kind = attribute.kind});
     }
   }
+  // An operand that came with those that moved is written as they are: Slice's steps, Pad's axes.
+  if (!moved.empty() && !versions.empty())
+    for (std::size_t i = 0; i < versions.front()->inputs.size(); ++i) {
+      const Operand& operand = versions.front()->inputs[i];
+      const bool known = std::any_of(moved.begin(), moved.end(), [&](const MovedOperand& other) {
+        return other.input == static_cast<int>(i);
+      });
+      if (known || operand.kind != OperandKind::Optional ||
+          versions.front()->attribute(operand.name))
+        continue;
+      int since = versions.front()->since;
+      for (const OpSchema* version : versions)
+        if (version->input(operand.name) == static_cast<int>(i)) since = version->since;
+      moved.push_back({.name = operand.name,
+                       .input = static_cast<int>(i),
+                       .since = since,
+                       .kind = AttributeKind::Ints});
+    }
   return moved;
 }
 

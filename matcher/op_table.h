@@ -81,7 +81,8 @@ class OpTable {
   std::vector<const OpSchema*> versions(std::string_view domain, std::string_view type) const;
   int newest_opset(std::string_view domain) const;
 
-  // An operator of an `op` declaration. Replaces nothing: false when it exists with another form.
+  // An operator of an `op` declaration; it replaces what we know of a plugin or a foreign operator.
+  // False for one of ONNX's own with another form.
   bool declare(OpSchema schema);
 
   // Operators with a name like `type` (edit distance), nearest first, for "did you mean".

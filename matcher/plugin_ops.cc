@@ -6,6 +6,7 @@
 // TensorRT too.
 #include "matcher/plugin_ops.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
@@ -240,6 +241,13 @@ static void register_all() {
   } catch (const std::exception&) {
     RULEC_CHECK(false);  // the table is at fault
   }
+}
+
+bool is_plugin_operator(std::string_view type) {
+  return std::any_of(std::begin(declarations), std::end(declarations), [&](const Declaration& d) {
+    const std::string_view text = d.text;
+    return d.domain[0] == '\0' && text.substr(0, text.find('(')) == type;
+  });
 }
 
 void register_plugin_operators() {
