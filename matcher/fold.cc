@@ -78,7 +78,6 @@ static std::optional<Tensor> shape_of(const Model& model, const GraphNode& node)
 bool Folding::leaf(ValueId id) {
   if (known_.contains(id.index)) return true;
   if (const auto constant = model_.constant(id)) {
-    if (constant->size() > max_elements_) return false;
     return known_.emplace(id.index, aligned(*constant)).second;
   }
   const GraphValue& it = model_.value(id);
@@ -231,6 +230,7 @@ bool Folding::evaluate(NodeId id) {
 
 std::optional<Tensor> fold(const Model& model, ValueId id, std::int64_t max_elements) {
   if (!id) return std::nullopt;
+  if (const auto constant = model.constant(id)) return *constant;
   return Folding(model, max_elements).run(id);
 }
 
