@@ -416,11 +416,11 @@ bool Inference::infer(NodeId id, const Call& call, const onnx::OpSchema& schema)
     if (output) learn(output, from_proto(*view.getOutputType(i)));
   }
   if (schema.has_data_propagation_function()) {
+    NodeData data(view, *this, id);
     try {
-      NodeData data(view, *this, id);
       schema.GetDataPropagationFunction()(data);
-    } catch (const std::exception&) {
-      propagated_.erase(id.index);  // no shape is known to be computed here, that is all
+    } catch (const std::exception& error) {
+      if (view.all_inputs_known() && warnings_.size() == told) warn(id, error.what());
     }
   }
   return true;
