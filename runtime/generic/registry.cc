@@ -10,26 +10,10 @@ using Family = std::span<const KernelEntry> (*)();
 
 // clang-format off: one line for each family, so that lists merge
 static constexpr Family families[] = {
-    unary_kernels,
-    binary_kernels,
-    logic_kernels,
-    cast_kernels,
-    activation_kernels,
-    softmax_kernels,
-    movement_kernels,
-    indexing_kernels,
-    selection_kernels,
-    shape_kernels,
-    resize_kernels,
-    sampling_kernels,
-    control_kernels,
-    sequence_kernels,
-    ml_kernels,
-    detection_kernels,
-    plugin_nms_kernels,
-    plugin_kernels,
-    text_kernels,
-    signal_kernels,
+    unary_kernels,     binary_kernels,     logic_kernels,    cast_kernels,      activation_kernels,
+    softmax_kernels,   movement_kernels,   indexing_kernels, selection_kernels, shape_kernels,
+    resize_kernels,    sampling_kernels,   control_kernels,  sequence_kernels,  ml_kernels,
+    detection_kernels, plugin_nms_kernels, plugin_kernels,   text_kernels,      signal_kernels,
     misc_kernels,
 };
 // clang-format on
