@@ -110,10 +110,12 @@ class LayoutWriter {
       }
       case Op::Hard:
         end_line();
+        segment_line_.back() = lines_;
         break;
       case Op::Blank:
         end_line();
         if (!out_.empty() && !out_.ends_with("\n\n")) out_ += '\n';
+        segment_line_.back() = lines_;
         break;
       case Op::Open:
         broken_.push_back(broken_.back() && !fits(close_of_[at_]));

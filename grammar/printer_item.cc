@@ -283,7 +283,11 @@ void Printer::part(const ast::TestGraph& graph) {
 
 void Printer::part(const ast::TestOutputs& outputs) {
   leaf(outputs.span, "outputs ");
+  out_.open();
+  out_.indent(8);
   listed(outputs.names, [&](const ast::Name& each) { name(each); });
+  out_.outdent(8);
+  out_.close();
 }
 
 void Printer::part(const ast::TestModel& model) {
@@ -296,7 +300,11 @@ void Printer::item(const ast::Test& test) {
   string(test.title);
   if (!test.rules.empty()) {
     out_.text(" for ");
+    out_.open();
+    out_.indent(4);
     listed(test.rules, [&](const ast::Name& each) { name(each); });
+    out_.outdent(4);
+    out_.close();
   }
   bool has_graph = std::any_of(test.parts.begin(), test.parts.end(), [](const auto& part) {
     return std::holds_alternative<ast::TestGraph>(part);
