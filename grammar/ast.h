@@ -426,6 +426,8 @@ struct File {
   std::optional<Package> package = {};
   std::vector<Item> items = {};
   std::vector<Comment> comments = {};  // all of them, in order
+  // Where lines without any text begin, for the formatter.
+  std::vector<std::uint32_t> blank_lines = {};
   Span span = {};
 };
 

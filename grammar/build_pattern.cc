@@ -109,12 +109,7 @@ static ast::Alternative build_alternative(Node node) {
   if (node.is<peg::body_value>()) return build_body_value(node);
   if (node.is<peg::exact_value>())
     return ast::ExactValue{build_number(node.parts().front()), node.span()};
-  if (node.is<peg::any_value>()) {
-    bool rest = false;
-    for (Node part : node.parts())
-      rest = rest || part.is<peg::mark_rest>();
-    return ast::AnyValue{rest, node.span()};
-  }
+  if (node.is<peg::any_value>()) return ast::AnyValue{!node.parts().single(), node.span()};
   if (node.is<peg::name_value>()) return build_name_value(node);
   return build_literal(node);
 }

@@ -126,8 +126,7 @@ ast::Rule build_rule(Node node) {
   ast::Rule out{.replacement = {}, .span = node.span()};
   bool emitted = false;
   for (Node part : node.parts()) {
-    // A replacement may be a bare name too; the rule's own stands before its root.
-    if (part.is<peg::name>() && !out.root && out.form == ast::Rule::Form::Arrow) {
+    if (part.is<peg::need_rule_name>()) {
       out.name = build_name(part);
     } else if (part.is<peg::exact_class, peg::assuming_class, peg::unsafe_class,
                        peg::approx_class>()) {

@@ -55,22 +55,22 @@ inline constexpr bool is_kept = is_one_of<
     peg::index_colon, peg::index_end, peg::input_change, peg::integer, peg::is_word, peg::last_word,
     peg::let_clause, peg::limit_clause, peg::list_expr, peg::list_literal, peg::mark_optional,
     peg::mark_plus, peg::mark_rest, peg::match_body, peg::member, peg::minus_sign, peg::model_part,
-    peg::name, peg::name_result, peg::name_value, peg::named_given, peg::negation, peg::negative,
-    peg::new_name, peg::node, peg::none_word, peg::not_in_word, peg::not_word, peg::number,
-    peg::op_decl, peg::op_name, peg::opset_change, peg::or_unknown, peg::ordered_word,
-    peg::outer_word, peg::output_change, peg::outputs_change, peg::outputs_part, peg::package,
-    peg::param, peg::parameter, peg::paren_expr, peg::pattern, peg::percent, peg::pipeline,
-    peg::plain_given, peg::plus_sign, peg::port, peg::ports, peg::postfix, peg::predicate,
-    peg::predicate_names, peg::preds, peg::priority_clause, peg::recursive_clause, peg::relation,
-    peg::rename_change, peg::rename_input, peg::rename_output, peg::requires_clause, peg::rest_attr,
-    peg::retype_clause, peg::root, peg::rule, peg::scalar_word, peg::scan_word, peg::scope_origin,
-    peg::scope_root, peg::see_clause, peg::shared_word, peg::slash, peg::source_origin,
-    peg::star_sign, peg::state_word, peg::step, peg::step_part, peg::stmt, peg::string, peg::sum,
-    peg::sure_dims, peg::target, peg::template_decl, peg::template_parameters, peg::term, peg::test,
-    peg::third, peg::three_dots, peg::tilde, peg::tolerance_clause, peg::tree_root, peg::true_word,
-    peg::tuple_results, peg::type, peg::typed_given, peg::typed_range, peg::unchanged_part,
-    peg::underscore, peg::unsafe_class, peg::version, peg::version_bound, peg::where_clause,
-    peg::word>;
+    peg::name, peg::name_result, peg::need_rule_name, peg::name_value, peg::named_given,
+    peg::negation, peg::negative, peg::new_name, peg::node, peg::none_word, peg::not_in_word,
+    peg::not_word, peg::number, peg::op_decl, peg::op_name, peg::opset_change, peg::or_unknown,
+    peg::ordered_word, peg::outer_word, peg::output_change, peg::outputs_change, peg::outputs_part,
+    peg::package, peg::param, peg::parameter, peg::paren_expr, peg::pattern, peg::percent,
+    peg::pipeline, peg::plain_given, peg::plus_sign, peg::port, peg::ports, peg::postfix,
+    peg::predicate, peg::predicate_names, peg::preds, peg::priority_clause, peg::recursive_clause,
+    peg::relation, peg::rename_change, peg::rename_input, peg::rename_output, peg::requires_clause,
+    peg::rest_attr, peg::retype_clause, peg::root, peg::rule, peg::scalar_word, peg::scan_word,
+    peg::scope_origin, peg::scope_root, peg::see_clause, peg::shared_word, peg::slash,
+    peg::source_origin, peg::star_sign, peg::state_word, peg::step, peg::step_part, peg::stmt,
+    peg::string, peg::sum, peg::sure_dims, peg::target, peg::template_decl,
+    peg::template_parameters, peg::term, peg::test, peg::third, peg::three_dots, peg::tilde,
+    peg::tolerance_clause, peg::tree_root, peg::true_word, peg::tuple_results, peg::type,
+    peg::typed_given, peg::typed_range, peg::unchanged_part, peg::underscore, peg::unsafe_class,
+    peg::version, peg::version_bound, peg::where_clause, peg::word>;
 
 // Levels of precedence: one with a single part is dropped in its favour.
 template <typename Rule>
@@ -98,7 +98,7 @@ struct control : tao::pegtl::normal<Rule> {
             template <typename...> class Action, template <typename...> class Control, typename In>
   static bool match(In& in, State& state) {
     constexpr bool is_token = std::is_base_of_v<peg::token_base, Rule>;
-    if constexpr (is_token && !is_kept<Rule>) {
+    if constexpr (is_token && !is_kept<Rule> && peg::message<Rule> == nullptr) {
       return matches<A, M, Action, Control>(in, state);
     } else {
       auto begin = peg::offset_of(in);

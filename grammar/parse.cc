@@ -55,6 +55,7 @@ class Parser {
     if (reported_ != 0) return std::nullopt;
     file_.span = {0, static_cast<std::uint32_t>(text_.size())};
     add_comments();
+    add_blank_lines();
     return std::move(file_);
   }
 
@@ -75,9 +76,10 @@ class Parser {
                                                 tao::pegtl::rewind_mode::required,
                                                 tao::pegtl::nothing, syntax::control>(in_, state_);
       if (!matched)
-        reject(begin, {DiagnosticKind::SyntaxError, here(),
-                       file_.items.empty() ? "expected a rule or another item"
-                                           : "expected a clause, a rule or another item"});
+        reject(begin,
+               {DiagnosticKind::SyntaxError, here(),
+                file_.items.empty() || begin == 0 ? "expected a rule or another item"
+                                                  : "expected a clause, a rule or another item"});
       else if (!state_.entries.empty())
         keep(syntax::Node(state_.entries.data(), text_));
     } catch (const syntax::Rejected& rejected) {
@@ -116,6 +118,15 @@ class Parser {
     if (file_.package) add_doc(file_.package->doc, file_.package->span);
     for (auto& item : file_.items)
       std::visit([&](auto& each) { add_doc(each.doc, each.span); }, item);
+  }
+
+  void add_blank_lines() {
+    for (std::size_t begin = 0; begin < text_.size();) {
+      auto end = std::min(text_.find('\n', begin), text_.size());
+      if (text_.substr(begin, end - begin).find_first_not_of(" \t\r") == text_.npos)
+        file_.blank_lines.push_back(static_cast<std::uint32_t>(begin));
+      begin = end + 1;
+    }
   }
 
   // The `##` lines that end on the line above `item`.

@@ -20,7 +20,7 @@ template <typename R>    using tight = seq<stands_against, R>;
 
 // A word that begins something, unless it is a name after all: `edit @ Relu(x)`, `op::Foo(x)`.
 template <Spelling text>
-struct head : seq<keyword<text>, not_at<sor<at_sign, seq<stands_against, sor<one<'.'>, exactly<"::">>>>>> {};
+struct head : seq<keyword<text>, not_at<sor<at_sign, seq<stands_against, sor<seq<one<'.'>, word_start>, exactly<"::">>>>>> {};
 
 // [first {"," next}], the first one silent: an empty list is not an error.
 template <typename First, typename Next> struct listed     : maybe<First, many<comma, Next>> {};
@@ -187,7 +187,8 @@ struct need_by : keyword<"by"> {};
 struct scope_root : seq<head<"scope">, need_string> {};
 struct cluster_root : seq<op_name, tight<mark_star>, tail> {};
 struct tree_root : seq<tree, many<bar, need_tree>> {};
-struct by_part : seq<tight<star_sign>, need_by, need_name> {};
+struct by_star : star_sign {};
+struct by_part : seq<tight<by_star>, need_by, need_name> {};
 struct root : sor<scope_root, cluster_root, seq<tree_root, opt<by_part>>> {};
 struct need_root : seq<root> {};
 

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "matcher/program.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "matcher/op_table.h"
+
+namespace rulec {
+
+static constexpr std::size_t deepest_probe = 4;
+
+std::uint64_t RuleProgram::key_of(const Symbol& domain, const Symbol& type) {
+  const auto a = reinterpret_cast<std::uintptr_t>(&domain.str());
+  const auto b = reinterpret_cast<std::uintptr_t>(&type.str());
+  return (static_cast<std::uint64_t>(a) * 0x9e3779b97f4a7c15ULL) ^ static_cast<std::uint64_t>(b);
+}
+
+static std::string operator_text(const OpName& op) {
+  return op.domain.empty() ? op.type : op.domain + "::" + op.type;
+}
+
+// A literal that an attribute is compared with, where equality of texts is equality of values:
+// integers and strings only, never axes (they compare by rank).
+static std::string answer_of(const RuleSet& rules, const AttributePattern& attribute) {
+  if (!attribute.equals || attribute.name == "axis" || attribute.name == "axes") return {};
+  const Expr& expr = rules[attribute.equals];
+  if (expr.kind == Expr::Kind::DType) return fmt::format("i:{}", static_cast<int>(expr.dtype));
+  if (expr.kind != Expr::Kind::Literal) return {};
+  if (const auto* i = std::get_if<std::int64_t>(&expr.literal.value))
+    return fmt::format("i:{}", *i);
+  if (const auto* s = std::get_if<std::string>(&expr.literal.value)) return "s:" + *s;
+  return {};
+}
+
+namespace {
+
+struct Collector {
+  const RuleSet& rules;
+  bool rigid;  // nothing may stand between matched nodes
+  std::vector<RuleProgram::Test>& out;
+};
+
+}  // namespace
+
+// The tests that every match of a node pattern passes; `eithers` counts the open choices above.
+static void collect(const Collector& to, const Pattern& pattern,
+                    const std::vector<std::uint8_t>& path, int eithers) {
+  using Probe = RuleProgram::Probe;
+  const OpName& op = pattern.ops.front();
+  const auto moved = moved_operands(op.domain, op.type);
+  // Which of two nodes an attribute or operand count is asked of is open below a choice.
+  if (eithers == 0) {
+    for (const AttributePattern& attribute : pattern.attributes) {
+      const std::string answer = answer_of(to.rules, attribute);
+      const bool fixed = std::none_of(moved.begin(), moved.end(), [&](const MovedOperand& one) {
+        return one.name == attribute.name;
+      });
+      if (!answer.empty() && fixed) {
+        to.out.push_back({{Probe::What::Attribute, path, attribute.name}, answer});
+      }
+    }
+  }
+  if (!to.rigid || pattern.any_arguments) return;
+  if (eithers == 0 && moved.empty()) {
+    std::size_t least = 0;
+    for (std::size_t i = 0; i < pattern.children.size(); ++i) {
+      const Pattern& child = to.rules[pattern.children[i]];
+      const bool present = child.kind == Pattern::Kind::Node || child.kind == Pattern::Kind::Any ||
+                           child.kind == Pattern::Kind::Literal ||
+                           (child.kind == Pattern::Kind::Bind && !child.optional);
+      if (present) least = i + 1;
+    }
+    if (least > 1) {
+      to.out.push_back({{Probe::What::Operands, path}, fmt::format("{}", least)});
+    }
+  }
+  if (path.size() >= deepest_probe) return;
+  for (std::size_t i = 0; i < pattern.children.size() && i < Probe::either; ++i) {
+    const Pattern& child = to.rules[pattern.children[i]];
+    if (child.kind != Pattern::Kind::Node || child.ops.size() != 1) continue;
+    const bool open = pattern.commutative && i < 2;
+    if (open && eithers > 0) continue;
+    std::vector<std::uint8_t> below = path;
+    below.push_back(open ? Probe::either : static_cast<std::uint8_t>(i));
+    to.out.push_back({{Probe::What::Operator, below}, operator_text(child.ops.front())});
+    collect(to, child, below, eithers + (open ? 1 : 0));
+  }
+}
+
+// The operators a root may be, each with the node pattern that says more (or none).
+static void root_operators(const RuleSet& rules, PatternId id,
+                           std::vector<std::pair<OpName, PatternId>>& out) {
+  std::vector<PatternId> open = {id};
+  while (!open.empty()) {
+    const PatternId next = open.back();
+    open.pop_back();
+    if (!next) continue;
+    const Pattern& pattern = rules[next];
+    switch (pattern.kind) {
+      case Pattern::Kind::Node:
+        for (const OpName& op : pattern.ops)
+          out.emplace_back(op, next);
+        break;
+      case Pattern::Kind::Either:
+      case Pattern::Kind::Maybe:
+        open.insert(open.end(), pattern.children.begin(), pattern.children.end());
+        break;
+      case Pattern::Kind::Chain:
+        for (const OpName& op : pattern.ops)
+          out.emplace_back(op, PatternId{});
+        if (pattern.at_least == 0) {
+          open.insert(open.end(), pattern.children.begin(), pattern.children.end());
+        }
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+RuleProgram compile_program(const RuleSet& rules, std::span<const RuleId> phase) {
+  RuleProgram program;
+  program.order_.assign(phase.begin(), phase.end());
+  std::stable_sort(program.order_.begin(), program.order_.end(), [&](RuleId a, RuleId b) {
+    const Rule& left = rules[a];
+    const Rule& right = rules[b];
+    if (left.priority != right.priority) return left.priority > right.priority;
+    return left.pattern_nodes > right.pattern_nodes;
+  });
+  for (std::uint32_t place = 0; place < program.order_.size(); ++place) {
+    const Rule& rule = rules[program.order_[place]];
+    if (rule.root.patterns.empty()) continue;
+    std::vector<std::pair<OpName, PatternId>> roots;
+    root_operators(rules, rule.root.patterns.front(), roots);
+    for (const auto& [op, pattern] : roots) {
+      std::vector<RuleProgram::Test> tests;
+      // With nodes that are looked through, the root itself may be one of them as well.
+      if (pattern) collect({rules, rule.see_through.empty(), tests}, rules[pattern], {}, 0);
+      std::sort(tests.begin(), tests.end(), [](const auto& a, const auto& b) {
+        if (a.probe.path.size() != b.probe.path.size()) {
+          return a.probe.path.size() < b.probe.path.size();
+        }
+        return a < b;
+      });
+      const Symbol domain(op.domain), type(op.type);
+      const std::uint64_t key = RuleProgram::key_of(domain, type);
+      program.insert(key, std::move(tests), place);
+      program.names_[operator_text(op)] = program.roots_[key];
+    }
+  }
+  return program;
+}
+
+void RuleProgram::insert(std::uint64_t root, std::vector<Test> tests, std::uint32_t place) {
+  auto [found, fresh] = roots_.emplace(root, static_cast<std::uint32_t>(tree_.size()));
+  if (fresh) tree_.emplace_back();
+  std::uint32_t at = found->second;
+  for (const Test& test : tests)
+    at = child_for(at, test);
+  auto& leaves = tree_[at].leaves;
+  if (std::find(leaves.begin(), leaves.end(), place) == leaves.end()) leaves.push_back(place);
+}
+
+std::uint32_t RuleProgram::child_for(std::uint32_t node, const Test& test) {
+  const auto fresh = static_cast<std::uint32_t>(tree_.size());
+  auto& fans = tree_[node].fans;
+  auto fan = std::find_if(fans.begin(), fans.end(),
+                          [&](const Fan& one) { return one.probe == test.probe; });
+  if (fan == fans.end()) {
+    fan = fans.insert(fans.end(), Fan());
+    fan->probe = test.probe;
+  }
+  const auto [child, added] = fan->by_answer.emplace(test.answer, fresh);
+  if (!added) return child->second;
+  if (test.probe.what == Probe::What::Operator) {
+    const std::size_t split = test.answer.rfind("::");
+    const bool own = split == std::string::npos;
+    const Symbol domain(own ? std::string_view() : std::string_view(test.answer).substr(0, split));
+    const Symbol type(own ? std::string_view(test.answer)
+                          : std::string_view(test.answer).substr(split + 2));
+    fan->by_operator.emplace(key_of(domain, type), fresh);
+  } else if (test.probe.what == Probe::What::Operands) {
+    fan->at_least.emplace_back(std::stoul(test.answer), fresh);
+  }
+  tree_.emplace_back();
+  return fresh;
+}
+
+// The nodes at the end of a path: at most two, since a path has at most one choice.
+static int reach(const Model& model, NodeId root, const std::vector<std::uint8_t>& path,
+                 NodeId (&out)[2]) {
+  out[0] = root;
+  int count = 1;
+  for (const std::uint8_t step : path) {
+    NodeId next[4];
+    int found = 0;
+    for (int i = 0; i < count; ++i) {
+      const auto& inputs = model.node(out[i]).inputs;
+      const bool open = step == RuleProgram::Probe::either;
+      for (std::size_t slot = open ? 0 : step; slot <= (open ? 1U : step); ++slot) {
+        if (slot >= inputs.size() || !inputs[slot]) continue;
+        const NodeId producer = model.value(inputs[slot]).producer;
+        if (producer && found < 2) next[found++] = producer;
+      }
+    }
+    count = found;
+    for (int i = 0; i < count; ++i)
+      out[i] = next[i];
+  }
+  return count;
+}
+
+void RuleProgram::follow(const Model& model, NodeId node, const Fan& fan,
+                         std::vector<std::uint32_t>& open) const {
+  ++tests_;
+  NodeId ends[2];
+  const int count = reach(model, node, fan.probe.path, ends);
+  if (count == 0) return;
+  switch (fan.probe.what) {
+    case Probe::What::Operator: {
+      std::uint64_t first = 0;
+      for (int i = 0; i < count; ++i) {
+        const std::uint64_t key = key_of(model.node(ends[i]));
+        if (i == 1 && key == first) continue;
+        first = key;
+        const auto child = fan.by_operator.find(key);
+        if (child != fan.by_operator.end()) open.push_back(child->second);
+      }
+      break;
+    }
+    case Probe::What::Operands:
+      for (const auto& [least, child] : fan.at_least) {
+        if (model.node(ends[0]).inputs.size() >= least) open.push_back(child);
+      }
+      break;
+    case Probe::What::Attribute: {
+      const AttributeValue* value = model.node(ends[0]).attributes.find(fan.probe.attribute);
+      const auto* integer = value != nullptr ? std::get_if<std::int64_t>(value) : nullptr;
+      const auto* text = value != nullptr ? std::get_if<std::string>(value) : nullptr;
+      if (integer == nullptr && text == nullptr) {
+        // A default, or of another kind: the full match decides.
+        for (const auto& [answer, child] : fan.by_answer)
+          open.push_back(child);
+        break;
+      }
+      const auto child =
+          fan.by_answer.find(integer != nullptr ? fmt::format("i:{}", *integer) : "s:" + *text);
+      if (child != fan.by_answer.end()) open.push_back(child->second);
+      break;
+    }
+  }
+}
+
+void RuleProgram::candidates(const Model& model, NodeId node, std::vector<RuleId>& found) const {
+  found.clear();
+  const auto root = roots_.find(key_of(model.node(node)));
+  if (root == roots_.end()) return;
+  open_.assign(1, root->second);
+  places_.clear();
+  while (!open_.empty()) {
+    const std::uint32_t at = open_.back();
+    open_.pop_back();
+    places_.insert(places_.end(), tree_[at].leaves.begin(), tree_[at].leaves.end());
+    for (const Fan& fan : tree_[at].fans)
+      follow(model, node, fan, open_);
+  }
+  std::sort(places_.begin(), places_.end());
+  places_.erase(std::unique(places_.begin(), places_.end()), places_.end());
+  for (const std::uint32_t place : places_)
+    found.push_back(order_[place]);
+}
+
+static std::string probe_text(const RuleProgram::Probe& probe) {
+  std::string path = "root";
+  for (const std::uint8_t step : probe.path) {
+    path += step == RuleProgram::Probe::either ? std::string(".either") : fmt::format(".{}", step);
+  }
+  switch (probe.what) {
+    case RuleProgram::Probe::What::Operator:
+      return path;
+    case RuleProgram::Probe::What::Attribute:
+      return fmt::format("{}{{{}}}", path, probe.attribute);
+    default:
+      return fmt::format("operands of {}", path);
+  }
+}
+
+std::string RuleProgram::dump(const RuleSet& rules) const {
+  std::string out;
+  struct Line {
+    std::uint32_t node;
+    std::string text;
+    int depth;
+  };
+  std::vector<Line> open;
+  for (auto it = names_.rbegin(); it != names_.rend(); ++it) {
+    open.push_back({it->second, "root = " + it->first, 0});
+  }
+  while (!open.empty()) {
+    const Line line = open.back();
+    open.pop_back();
+    out += fmt::format("{:{}}{}\n", "", 2 * line.depth, line.text);
+    const TreeNode& node = tree_[line.node];
+    for (const std::uint32_t place : node.leaves) {
+      out += fmt::format("{:{}}try {}\n", "", 2 * line.depth + 2, rules[order_[place]].name);
+    }
+    for (auto fan = node.fans.rbegin(); fan != node.fans.rend(); ++fan) {
+      const std::map<std::string, std::uint32_t> sorted(fan->by_answer.begin(),
+                                                        fan->by_answer.end());
+      const bool counts = fan->probe.what == Probe::What::Operands;
+      for (auto child = sorted.rbegin(); child != sorted.rend(); ++child) {
+        open.push_back(
+            {child->second,
+             fmt::format("{} {} {}", probe_text(fan->probe), counts ? ">=" : "=", child->first),
+             line.depth + 1});
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace rulec
