@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "matcher/firing.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "matcher/emit.h"
+#include "matcher/facts.h"
+#include "matcher/guard.h"
+#include "matcher/target.h"
+
+namespace rulec {
+
+static constexpr std::string_view rule_key = "rulec.rule";
+static constexpr std::string_view package_key = "rulec.package";
+static constexpr std::string_view names_key = "rulec.replaces";
+
+static bool opset_suffices(const Model& model, const OpsetRequirement& need) {
+  const int have = opset_of(model, "");
+  return holds(have < need.version ? -1 : have > need.version ? 1 : 0, need.relation);
+}
+
+bool rule_applies(const Model& model, const Rule& rule, const RewriteOptions& options,
+                  std::string* why) {
+  const auto no = [&](std::string reason) {
+    if (why != nullptr) *why = std::move(reason);
+    return false;
+  };
+  if (rule.target && !in_range(options.situation, *rule.target)) {
+    return no(fmt::format("it is for target {}", rule.target->name));
+  }
+  if (rule.requires_opset && !rule.requires_opset->otherwise &&
+      !opset_suffices(model, *rule.requires_opset)) {
+    return no(fmt::format("it requires opset {} {}", rule.requires_opset->relation,
+                          rule.requires_opset->version));
+  }
+  if (rule.precision.kind == PrecisionClass::Kind::Approx && !options.allow_approx) {
+    return no("it is approximate; `--allow approx` lets it fire");
+  }
+  if (rule.precision.kind == PrecisionClass::Kind::Unsafe && !options.allow_unsafe) {
+    return no("it is unsafe; `--allow unsafe` lets it fire");
+  }
+  if (rule.precision.kind == PrecisionClass::Kind::Assuming && options.strict) {
+    return no("it assumes something of the inputs, which `--strict` refuses");
+  }
+  return true;
+}
+
+bool Replacer::refuse(Draft& draft, std::string kind, std::string expected, std::string found) {
+  take_back(draft);
+  if (draft.miss != nullptr) {
+    *draft.miss = {.rule = draft.match.rule,
+                   .root = draft.match.root,
+                   .node = draft.match.root,
+                   .place = draft.rule.place,
+                   .kind = std::move(kind),
+                   .expected = std::move(expected),
+                   .found = std::move(found),
+                   .matched = static_cast<int>(draft.match.nodes.size()) + 1};
+  }
+  return false;
+}
+
+void Replacer::take_back(Draft& draft) {
+  for (std::size_t i = draft.made.size(); i-- > 0;) {
+    const std::vector<ValueId> inputs = model_.node(draft.made[i]).inputs;
+    model_.remove_node(draft.made[i]);
+    for (const ValueId input : inputs) {
+      if (!input || model_.use_count(input) > 0 || !model_.value(input).initializer) continue;
+      if (model_.value(input).is_input || !model_.value(input).alive) continue;
+      if (input.index >= draft.initializers_before) model_.remove_initializer(input);
+    }
+  }
+  draft.made.clear();
+}
+
+std::string Replacer::base_name(ValueId value) const {
+  const auto found = base_names_.find(value.index);
+  return found != base_names_.end() ? found->second : model_.value(value).name;
+}
+
+static const std::string* metadata_value(const GraphNode& node, std::string_view key) {
+  for (const Metadata& one : node.metadata) {
+    if (one.key == key) return &one.value;
+  }
+  return nullptr;
+}
+
+std::vector<Metadata> Replacer::metadata_of(const Draft& draft) const {
+  std::vector<Metadata> out = {{std::string(rule_key), draft.rule.name}};
+  if (!draft.rule.package.empty()) {
+    out.push_back(
+        {std::string(package_key), draft.rule.package_version.empty()
+                                       ? draft.rule.package
+                                       : draft.rule.package + " " + draft.rule.package_version});
+  }
+  std::vector<std::string> names;
+  for (const NodeId id : draft.match.nodes) {
+    const GraphNode& node = model_.node(id);
+    const std::string* earlier = metadata_value(node, names_key);
+    const std::string& name = earlier != nullptr ? *earlier : node.name;
+    if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) {
+      names.push_back(name);
+    }
+  }
+  if (!names.empty()) {
+    out.push_back({std::string(names_key), fmt::format("{}", fmt::join(names, ", "))});
+  }
+  if (draft.rule.precision.kind == PrecisionClass::Kind::Assuming) {
+    out.push_back({"rulec.assuming", draft.rule.precision.text});
+  }
+  return out;
+}
+
+static std::string rule_word(const std::string& name) {
+  std::string out;
+  for (const char c : name) {
+    const bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    out += word ? c : '_';
+  }
+  return out;
+}
+
+bool Replacer::emit_into(Draft& draft, ExprId expr, const std::string& replaced,
+                         std::vector<ValueId>& out, std::vector<std::int64_t> split_sizes) {
+  EmitOptions options;
+  options.graph = draft.graph;
+  options.before = draft.before;
+  options.name_hint = fmt::format("{}_{}", replaced, rule_word(draft.rule.name));
+  options.metadata = metadata_of(draft);
+  options.split_sizes = std::move(split_sizes);
+  const GraphNode& root = model_.node(draft.match.root);
+  for (const ValueId output : root.outputs) {
+    const DType dtype = output ? type_of(model_, output).dtype : DType::Undefined;
+    if (dtype == DType::Undefined) continue;
+    options.literal_dtype = dtype;
+    break;
+  }
+  auto made = emit(model_, draft.scope(model_, rules_, ops_, options_.situation), expr, options);
+  if (!made)
+    return refuse(draft, "replacement", "a replacement that can be made", made.error().message);
+  draft.made.insert(draft.made.end(), made->nodes.begin(), made->nodes.end());
+  out = made->results;
+  return true;
+}
+
+void Replacer::exchange(Draft& draft, ValueId old_value, ValueId new_value, SlotId slot) {
+  Exchange one{old_value, new_value, false, false};
+  const NodeId producer = model_.value(new_value).producer;
+  const bool made =
+      producer ? std::find(draft.made.begin(), draft.made.end(), producer) != draft.made.end()
+               : new_value.index >= draft.initializers_before;
+  one.existing = !made;
+  one.retyped = std::any_of(draft.rule.retype.begin(), draft.rule.retype.end(),
+                            [&](const auto& retype) { return !slot || retype.first == slot; });
+  draft.exchanges.push_back(one);
+}
+
+bool Replacer::make_expression(Draft& draft) {
+  ExprId expr = draft.rule.replacement;
+  if (draft.rule.requires_opset && !opset_suffices(model_, *draft.rule.requires_opset)) {
+    expr = draft.rule.requires_opset->otherwise;
+  }
+  const GraphNode& root = model_.node(draft.match.root);
+  std::vector<ValueId> results;
+  if (draft.rule.root.kind == Root::Kind::ClusterBy) {
+    // One part for each member, in the order of the members.
+    std::vector<ValueId> members;
+    std::vector<std::int64_t> sizes;
+    const Expr& outer = rules_[expr];
+    std::int64_t axis = 0;
+    if (outer.kind == Expr::Kind::Emit) {
+      for (const EmitAttribute& attribute : outer.emit->attributes) {
+        if (attribute.name != "axis") continue;
+        const RuleValue value =
+            evaluate(draft.scope(model_, rules_, ops_, options_.situation), attribute.value);
+        if (const auto* given = std::get_if<std::int64_t>(&value.data)) axis = *given;
+      }
+    }
+    for (const NodeId member : draft.match.nodes) {
+      members.push_back(model_.node(member).outputs.front());
+      const Type type = type_of(model_, members.back());
+      const auto along = type.dims ? normalize_axis(axis, type.dims->size())
+                                   : Result<std::size_t>(Error{"unknown rank"});
+      if (!along || !(*type.dims)[*along].known()) {
+        return refuse(draft, "type", "members whose sizes along the axis are known",
+                      to_string(type));
+      }
+      sizes.push_back((*type.dims)[*along].size);
+    }
+    if (!emit_into(draft, expr, base_name(members.front()), results, sizes)) return false;
+    if (results.size() != members.size()) {
+      return refuse(draft, "replacement", fmt::format("{} results", members.size()),
+                    fmt::format("{}", results.size()));
+    }
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      exchange(draft, members[i], results[i], {});
+    }
+    return true;
+  }
+  const auto named = std::find_if(root.outputs.begin(), root.outputs.end(),
+                                  [](ValueId value) { return static_cast<bool>(value); });
+  if (named == root.outputs.end()) return refuse(draft, "use", "a result", "none");
+  const std::vector<ValueId> outputs = root.outputs;  // emission may move the node
+  if (!emit_into(draft, expr, base_name(*named), results)) return false;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (!outputs[i]) continue;
+    if (i < results.size() && results[i]) {
+      exchange(draft, outputs[i], results[i], {});
+    } else if (model_.use_count(outputs[i]) > 0) {
+      return refuse(draft, "use", "no use of a result that the replacement lacks",
+                    fmt::format("`{}` is used", model_.value(outputs[i]).name));
+    }
+  }
+  return true;
+}
+
+bool Replacer::make_statements(Draft& draft) {
+  for (const Statement& statement : draft.rule.statements) {
+    std::vector<ValueId> results;
+    std::string replaced = base_name(model_.node(draft.match.root).outputs.front());
+    const auto is_result = [&](SlotId slot) {
+      const auto& all = draft.rule.match_results;
+      return slot && std::find(all.begin(), all.end(), slot) != all.end();
+    };
+    for (const SlotId slot : statement.results) {
+      if (!is_result(slot)) continue;
+      const auto* value = std::get_if<ValueId>(&draft.slots[slot.index].held);
+      if (value != nullptr && *value) replaced = base_name(*value);
+      break;
+    }
+    ExprId expr = statement.value;
+    if (draft.rule.requires_opset && !opset_suffices(model_, *draft.rule.requires_opset)) {
+      expr = draft.rule.requires_opset->otherwise;
+    }
+    if (!emit_into(draft, expr, replaced, results)) return false;
+    for (std::size_t i = 0; i < statement.results.size(); ++i) {
+      const SlotId slot = statement.results[i];
+      if (!slot) continue;
+      if (i >= results.size() || !results[i]) {
+        return refuse(draft, "replacement", fmt::format("{} results", statement.results.size()),
+                      fmt::format("{}", results.size()));
+      }
+      if (!is_result(slot)) {
+        draft.slots[slot.index].held = results[i];
+        continue;
+      }
+      const auto* value = std::get_if<ValueId>(&draft.slots[slot.index].held);
+      if (value == nullptr || !*value) {
+        return refuse(draft, "replacement", "a matched result to assign", "none");
+      }
+      exchange(draft, *value, results[i], slot);
+    }
+  }
+  return true;
+}
+
+bool Replacer::make(Draft& draft) {
+  for (const Let& let : draft.rule.lets) {
+    if (!let.value) {
+      return refuse(draft, "replacement", "a `let` with a value",
+                    "`from` is for rules that replace regions");
+    }
+    const RuleValue value =
+        evaluate(draft.scope(model_, rules_, ops_, options_.situation), let.value);
+    if (const auto* unknown = std::get_if<Unknown>(&value.data)) {
+      return refuse(draft, "let", draft.rule.slots[let.slot.index].name + " to have a value",
+                    unknown->why);
+    }
+    draft.slots[let.slot.index] = to_binding(value);
+  }
+  return draft.rule.replacement ? make_expression(draft) : make_statements(draft);
+}
+
+// §6: a forwarded value is proven to be of the replaced one's type, a new one does not contradict
+// it. What was known of the old one is known of the new.
+bool Replacer::types_hold(Draft& draft) {
+  for (const Exchange& one : draft.exchanges) {
+    if (one.retyped) continue;
+    const Type had = type_of(model_, one.old_value);
+    const Type has = type_of(model_, one.new_value);
+    if (one.existing) {
+      const bool proven = one.old_value == one.new_value || proven_equal(had, has) ||
+                          (proven_same_dtype(model_, one.old_value, one.new_value) &&
+                           proven_same_shape(model_, one.old_value, one.new_value));
+      if (proven) continue;
+      return refuse(draft, "type",
+                    fmt::format("`{}` to be of a type that is proven to be {}",
+                                model_.value(one.new_value).name, to_string(had)),
+                    to_string(has));
+    }
+    if (!compatible(had, has)) {
+      return refuse(draft, "type", fmt::format("a replacement of type {}", to_string(had)),
+                    to_string(has));
+    }
+    GraphValue& made = model_.value(one.new_value);
+    if (made.type.kind == Type::Kind::Unknown || !made.type.is_tensor()) {
+      made.type = had;
+    } else if (had.is_tensor() && had.dims) {
+      if (!made.type.dims) {
+        made.type.dims = had.dims;
+      } else {
+        for (std::size_t i = 0; i < had.dims->size(); ++i) {
+          Dim& dim = (*made.type.dims)[i];
+          if (!dim.known() && ((*had.dims)[i].known() || dim.symbol.empty())) dim = (*had.dims)[i];
+        }
+      }
+    }
+  }
+  return true;
+}
+
+std::optional<FiringResult> Replacer::fire(const Match& match, NearMiss* miss) {
+  const Rule& rule = rules_[match.rule];
+  Draft draft{.match = match, .rule = rule};
+  draft.slots = match.slots;
+  draft.miss = miss;
+  draft.graph = model_.node(match.root).graph;
+  draft.before = match.root;
+  draft.initializers_before = model_.value_capacity();
+  if (!make(draft) || !types_hold(draft) || !leaves_no_use(draft) || !changes_something(draft) ||
+      !place(draft)) {
+    return std::nullopt;
+  }
+  FiringResult result;
+  result.firing.rule = match.rule;
+  result.firing.root = model_.node(match.root).name;
+  const Scope scope = draft.scope(model_, rules_, ops_, options_.situation);
+  for (std::size_t i = 0; i < rule.slots.size(); ++i) {
+    if (!draft.slots[i].bound() || rule.slots[i].kind == SlotKind::Attributes) continue;
+    result.firing.captures.emplace_back(
+        rule.slots[i].name, to_string(scope, from_binding(scope, draft.slots[i], rule.slots[i])));
+  }
+  commit(draft, result);
+  return result;
+}
+
+}  // namespace rulec

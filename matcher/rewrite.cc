@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+// Phases in order, each to its fixpoint: nodes are visited in topological order, what a firing made
+// and what it touched is visited again, until nothing fires any more.
+#include "matcher/rewrite.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "matcher/edit.h"
+#include "matcher/facts.h"
+#include "matcher/firing.h"
+#include "matcher/matcher.h"
+#include "matcher/program.h"
+#include "matcher/region.h"
+#include "matcher/target.h"
+#include "matcher/visit_order.h"
+
+namespace rulec {
+
+static constexpr std::size_t misses_kept = 4;  // for each rule
+
+using Clock = std::chrono::steady_clock;
+
+static double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+namespace {
+
+class Rewriter {
+ public:
+  Rewriter(Model& model, const RuleSet& rules, const OpTable& ops, const RewriteOptions& options)
+      : model_(model),
+        rules_(rules),
+        ops_(ops),
+        options_(options),
+        matcher_(model, rules, ops, options.situation),
+        replacer_(model, rules, ops, options) {
+    report_.rules.resize(rules.rules.size());
+    misses_.resize(rules.rules.size());
+    for (std::uint32_t i = 0; i < rules.rules.size(); ++i)
+      report_.rules[i].rule = {i};
+  }
+
+  Result<RewriteReport> run();
+
+ private:
+  Status run_phase(const Phase& phase);
+  Status run_rules(const Phase& phase, const std::vector<RuleId>& rules);
+  bool run_regions(const Phase& phase, const std::vector<RuleId>& rules);
+  bool visit(NodeId node, const RuleProgram& program, const Phase& phase, VisitOrder& order);
+  bool try_rule(RuleId rule, NodeId node, const Phase& phase, VisitOrder& order);
+  bool fire_match(const Match& match, const Phase& phase, VisitOrder* order);
+  void fired(RuleId rule, Firing firing, const Phase& phase);
+  void mark(ValueId value);
+  void mark_node(NodeId node);
+  void keep(NearMiss miss);
+  Status check_limit(const Phase& phase, std::int64_t bound) const;
+  Status check_count(RuleId rule, const CountBound& bound, std::int64_t count) const;
+  std::string nearest(RuleId rule) const;
+
+  Model& model_;
+  const RuleSet& rules_;
+  const OpTable& ops_;
+  const RewriteOptions& options_;
+  Matcher matcher_;
+  Replacer replacer_;
+  RewriteReport report_;
+  std::vector<std::vector<NearMiss>> misses_;
+  std::vector<std::uint8_t> pending_;  // nodes to be visited
+  NodeId resume_;                      // the first node that the last firing made
+  std::vector<RuleId> candidates_;
+  std::size_t depth_ = 2;        // how far below a change a root may stand
+  std::vector<RuleId> maker_;    // of nodes that a firing made
+  std::vector<RuleId> history_;  // of the phase
+  // Templates are costly to refuse: not again before something else has fired.
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> refused_;
+};
+
+}  // namespace
+
+Result<RewriteReport> rewrite(Model& model, const RuleSet& rules, const OpTable& ops,
+                              const RewriteOptions& options) {
+  return Rewriter(model, rules, ops, options).run();
+}
+
+Result<RewriteReport> Rewriter::run() {
+  for (const Phase& phase : rules_.phases) {
+    if (const Status done = run_phase(phase); !done) return done.error();
+  }
+  for (std::uint32_t i = 0; i < rules_.rules.size(); ++i) {
+    for (const CountBound& bound : rules_.rules[i].expect) {
+      const Status held = check_count({i}, bound, report_.rules[i].fired);
+      if (!held) return held.error();
+    }
+  }
+  for (const auto& list : misses_) {
+    report_.near_misses.insert(report_.near_misses.end(), list.begin(), list.end());
+  }
+  return std::move(report_);
+}
+
+static std::string rule_text(const Rule& rule) {
+  return rule.package.empty() ? rule.name : rule.package + "." + rule.name;
+}
+
+std::string Rewriter::nearest(RuleId rule) const {
+  std::string out;
+  for (const NearMiss& miss : misses_[rule.index]) {
+    const GraphNode* at = miss.node ? &model_.node(miss.node) : nullptr;
+    out += fmt::format("\n  nearest miss: {}{} wanted {}, found {}",
+                       at != nullptr ? fmt::format("at {} `{}`: ", at->type, at->name) : "",
+                       miss.kind, miss.expected, miss.found);
+  }
+  return out;
+}
+
+Status Rewriter::check_count(RuleId rule, const CountBound& bound, std::int64_t count) const {
+  const std::string relation = bound.relation.empty() ? "==" : bound.relation;
+  const int order = count < bound.count ? -1 : count > bound.count ? 1 : 0;
+  const bool good = relation == "==" || relation == "=" ? order == 0 : holds(order, relation);
+  if (good) return Done{};
+  const std::string wanted =
+      relation == "==" || relation == "=" ? "" : fmt::format("{} ", relation);
+  return make_error("{}:{}: rule {} fired {} time{}, expected {}{}{}", bound.place.file,
+                    bound.place.line, rule_text(rules_[rule]), count, count == 1 ? "" : "s", wanted,
+                    bound.count, nearest(rule));
+}
+
+// The longest way from the root of a pattern to one of its nodes.
+static std::size_t depth_of(const RuleSet& rules, PatternId id) {
+  const Pattern& pattern = rules[id];
+  std::size_t deepest = pattern.kind == Pattern::Kind::Chain ? 16 : 0;
+  for (const PatternId child : pattern.children) {
+    deepest = std::max(deepest, depth_of(rules, child));
+  }
+  return deepest + 1;
+}
+
+Status Rewriter::run_phase(const Phase& phase) {
+  std::vector<std::int64_t> before;
+  for (const RuleStatistics& one : report_.rules)
+    before.push_back(one.fired);
+  for (const std::size_t edit : phase.edits) {
+    auto done = apply_edit(model_, rules_, ops_, rules_.edits[edit]);
+    if (!done) return done.error();
+    report_.edits.insert(report_.edits.end(), done->begin(), done->end());
+    matcher_.forget_constants();
+  }
+  std::vector<RuleId> active;
+  depth_ = 2;
+  for (const RuleId id : phase.rules) {
+    const Rule& rule = rules_[id];
+    std::string why;
+    if (!rule_applies(model_, rule, options_, &why)) continue;
+    active.push_back(id);
+    for (const PatternId pattern : rule.root.patterns) {
+      depth_ = std::max(depth_, depth_of(rules_, pattern) + (rule.see_through.empty() ? 1 : 16));
+    }
+  }
+  if (!active.empty()) {
+    if (const Status done = run_rules(phase, active); !done) return done;
+  }
+  for (const auto& [rule, bound] : phase.expect) {
+    const std::int64_t count = report_.rules[rule.index].fired - before[rule.index];
+    if (const Status held = check_count(rule, bound, count); !held) return held;
+  }
+  return Done{};
+}
+
+Status Rewriter::check_limit(const Phase& phase, std::int64_t bound) const {
+  if (static_cast<std::int64_t>(history_.size()) <= bound) return Done{};
+  std::vector<std::string> names;
+  const std::size_t from = history_.size() > 64 ? history_.size() - 64 : 0;
+  for (std::size_t i = from; i < history_.size(); ++i) {
+    const std::string name = rule_text(rules_[history_[i]]);
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return make_error(
+      "{}:{}: phase `{}` fired more than {} times without coming to an end; rules that feed one "
+      "another: {}; give one of them a guard, or raise `limit`",
+      phase.place.file, phase.place.line, phase.name, bound, fmt::join(names, " → "));
+}
+
+Status Rewriter::run_rules(const Phase& phase, const std::vector<RuleId>& rules) {
+  const Clock::time_point start = Clock::now();
+  history_.clear();
+  refused_.clear();
+  std::vector<RuleId> patterns, regions;
+  std::int64_t bound =
+      20 * std::max<std::int64_t>(1, static_cast<std::int64_t>(model_.live_nodes()));
+  for (const RuleId id : rules) {
+    const Rule& rule = rules_[id];
+    (rule.root.kind == Root::Kind::Pattern ? patterns : regions).push_back(id);
+    if (rule.limit) bound = std::max(bound, *rule.limit);
+  }
+  if (phase.limit) bound = *phase.limit;
+  const RuleProgram program = compile_program(rules_, patterns);
+  while (true) {
+    while (run_regions(phase, regions)) {
+      if (const Status held = check_limit(phase, bound); !held) return held;
+    }
+    const std::size_t before = history_.size();
+    VisitOrder order(model_);
+    pending_.assign(model_.node_capacity(), 1);
+    for (bool again = true; again;) {
+      again = false;
+      for (NodeId at = order.first(); at;) {
+        NodeId next = order.next(at);
+        if (pending_[at.index] != 0 && model_.node(at).alive) {
+          pending_[at.index] = 0;
+          ++report_.nodes_visited;
+          resume_ = {};
+          if (visit(at, program, phase, order)) {
+            if (const Status held = check_limit(phase, bound); !held) return held;
+            again = true;
+            if (resume_) next = resume_;
+          }
+        }
+        at = next;
+      }
+    }
+    if (history_.size() == before) break;  // a whole sweep without a firing
+  }
+  report_.match_seconds += seconds_since(start);
+  return Done{};
+}
+
+bool Rewriter::visit(NodeId node, const RuleProgram& program, const Phase& phase,
+                     VisitOrder& order) {
+  program.candidates(model_, node, candidates_);
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    if (try_rule(candidates_[i], node, phase, order)) return true;
+  }
+  return false;
+}
+
+void Rewriter::keep(NearMiss miss) {
+  auto& list = misses_[miss.rule.index];
+  ++report_.rules[miss.rule.index].near_misses;
+  std::erase_if(list, [&](const NearMiss& other) {
+    return other.root == miss.root && other.matched <= miss.matched;
+  });
+  const auto place = std::find_if(list.begin(), list.end(), [&](const NearMiss& other) {
+    return other.matched < miss.matched;
+  });
+  list.insert(place, std::move(miss));
+  if (list.size() > misses_kept) list.pop_back();
+}
+
+bool Rewriter::try_rule(RuleId id, NodeId node, const Phase& phase, VisitOrder& order) {
+  const Rule& rule = rules_[id];
+  if (!rule.recursive && node.index < maker_.size() && maker_[node.index] == id) return false;
+  RuleStatistics& statistics = report_.rules[id.index];
+  ++statistics.tried;
+  NearMiss miss;
+  // What is kept already need not be told again: only a deeper failure is of interest.
+  const auto& kept = misses_[id.index];
+  if (kept.size() == misses_kept) miss.matched = kept.back().matched;
+  const int shallow = miss.matched;
+  const std::uint64_t tests = matcher_.tests();
+  const auto match = matcher_.match(id, node, options_.near_misses ? &miss : nullptr);
+  statistics.tests += static_cast<std::int64_t>(matcher_.tests() - tests);
+  if (!match) {
+    if (miss.matched > shallow) keep(std::move(miss));
+    return false;
+  }
+  return fire_match(*match, phase, &order);
+}
+
+void Rewriter::mark_node(NodeId node) {
+  if (node.index >= pending_.size()) pending_.resize(model_.node_capacity(), 1);
+  pending_[node.index] = 1;
+}
+
+// The nodes whose match may see this value, or how many uses it has.
+void Rewriter::mark(ValueId value) {
+  std::vector<ValueId> open = {value};
+  std::set<std::uint32_t> seen;
+  const NodeId producer = model_.value(value).producer;
+  if (producer) mark_node(producer);
+  for (std::size_t depth = 0; depth < depth_ && !open.empty(); ++depth) {
+    std::vector<ValueId> below;
+    for (const ValueId at : open) {
+      for (const Use& use : model_.uses(at)) {
+        NodeId reader = use.node;
+        // A body that changes may change what is said of its owner.
+        GraphId graph = use.graph;
+        while (reader || model_.graph(graph).owner) {
+          if (!reader) reader = model_.graph(graph).owner;
+          if (!seen.insert(reader.index).second) break;
+          mark_node(reader);
+          for (const ValueId output : model_.node(reader).outputs) {
+            if (output) below.push_back(output);
+          }
+          graph = model_.node(reader).graph;
+          reader = {};
+        }
+      }
+    }
+    open = std::move(below);
+  }
+}
+
+void Rewriter::fired(RuleId rule, Firing firing, const Phase& phase) {
+  firing.rule = rule;
+  firing.phase = phase.name;
+  ++report_.rules[rule.index].fired;
+  history_.push_back(rule);
+  report_.firings.push_back(std::move(firing));
+}
+
+bool Rewriter::fire_match(const Match& match, const Phase& phase, VisitOrder* order) {
+  const Rule& rule = rules_[match.rule];
+  const std::pair<std::uint32_t, std::uint32_t> key{match.rule.index, match.root.index};
+  if (rule.call) {
+    const auto refused = refused_.find(key);
+    if (refused != refused_.end() && refused->second == history_.size()) return false;
+    const Clock::time_point start = Clock::now();
+    std::vector<NearMiss> misses;
+    const std::size_t capacity = model_.node_capacity();
+    auto firing = fire_template(model_, rules_, ops_, match, options_, misses);
+    report_.verify_seconds += seconds_since(start);
+    if (!firing) {
+      refused_[key] = history_.size();
+      for (NearMiss& miss : misses) {
+        miss.rule = match.rule;
+        if (!miss.root) miss.root = match.root;
+        keep(std::move(miss));
+      }
+      return false;
+    }
+    maker_.resize(model_.node_capacity());
+    std::vector<NodeId> made;
+    for (std::size_t i = capacity; i < model_.node_capacity(); ++i) {
+      const NodeId node{static_cast<std::uint32_t>(i)};
+      if (!model_.node(node).alive) continue;
+      maker_[i] = match.rule;
+      made.push_back(node);
+    }
+    fired(match.rule, std::move(*firing), phase);
+    matcher_.forget_constants();
+    if (order != nullptr) {
+      // A region is large: everything may be new around it.
+      order->insert_before(match.root, made);
+      pending_.assign(model_.node_capacity(), 1);
+    }
+    return true;
+  }
+  NearMiss miss;
+  auto result = replacer_.fire(match, &miss);
+  if (!result) {
+    if (options_.near_misses && !miss.kind.empty()) keep(std::move(miss));
+    return false;
+  }
+  if (result->constant_made) matcher_.forget_constants();
+  maker_.resize(model_.node_capacity());
+  for (const NodeId node : result->made)
+    maker_[node.index] = match.rule;
+  fired(match.rule, std::move(result->firing), phase);
+  if (order == nullptr) return true;
+  order->insert_before(match.root, result->made);
+  pending_.resize(model_.node_capacity(), 1);
+  for (const NodeId node : result->made) {
+    mark_node(node);
+    if (!resume_) resume_ = node;
+    for (const ValueId output : model_.node(node).outputs) {
+      if (output) mark(output);
+    }
+  }
+  if (model_.node(match.root).alive) mark_node(match.root);
+  for (const ValueId value : result->touched) {
+    if (model_.value(value).alive) mark(value);
+  }
+  return true;
+}
+
+// Clusters and scopes, of every graph; true when one fired.
+bool Rewriter::run_regions(const Phase& phase, const std::vector<RuleId>& rules) {
+  for (const RuleId id : rules) {
+    for (std::uint32_t graph = 0; graph < model_.graph_capacity(); ++graph) {
+      if (!model_.graph({graph}).alive) continue;
+      std::vector<NearMiss> misses;
+      const auto matches =
+          find_clusters(model_, rules_, ops_, id, {graph}, options_.situation, &misses);
+      report_.rules[id.index].tried += static_cast<std::int64_t>(matches.size());
+      for (NearMiss& miss : misses) {
+        miss.rule = id;
+        if (miss.root) keep(std::move(miss));
+      }
+      for (const Match& match : matches) {
+        const bool own = std::any_of(match.nodes.begin(), match.nodes.end(), [&](NodeId node) {
+          return node.index < maker_.size() && maker_[node.index] == id;
+        });
+        if (own && !rules_[id].recursive) continue;
+        if (fire_match(match, phase, nullptr)) return true;
+      }
+    }
+  }
+  return false;
+}
+
+}  // namespace rulec
