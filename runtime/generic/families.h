@@ -38,8 +38,9 @@ std::span<const KernelEntry> ml_kernels();          // ml.cc: ai.onnx.ml
 std::span<const KernelEntry> detection_kernels();   // detection.cc: NonMaxSuppression, RoiAlign
 std::span<const KernelEntry> plugin_nms_kernels();  // plugins_nms.cc: TensorRT's NMS plugins
 std::span<const KernelEntry> plugin_kernels();      // plugins.cc: TensorRT's other plugins
-std::span<const KernelEntry> text_kernels();    // text.cc: strings, regular expressions, n-grams
-std::span<const KernelEntry> signal_kernels();  // signal.cc: DFT, STFT, windows
-std::span<const KernelEntry> misc_kernels();    // misc.cc: losses; random operators, refused
+std::span<const KernelEntry> text_kernels();     // text.cc: strings, regular expressions, n-grams
+std::span<const KernelEntry> signal_kernels();   // signal.cc: DFT, STFT, windows
+std::span<const KernelEntry> contrib_kernels();  // contrib.cc: com.microsoft's fused operators
+std::span<const KernelEntry> misc_kernels();     // misc.cc: losses; random operators, refused
 
 }  // namespace rulec::generic

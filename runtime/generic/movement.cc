@@ -427,8 +427,20 @@ static Result<Outputs> constant(const Call& call) {
   return make_error("none of its value attributes is given");
 }
 
+// The same bits under another type of the same width.
+static Result<Outputs> bit_cast(const Call& call) {
+  const Tensor& in = call.tensor(0);
+  const auto dtype = static_cast<DType>(call.attributes.integer("to", 0));
+  if (bit_width(dtype) == 0 || bit_width(dtype) != bit_width(in.dtype())) {
+    return make_error("{} and {} differ in width", name(in.dtype()), name(dtype));
+  }
+  const auto owner = std::make_shared<const Tensor>(in);
+  return one(Tensor::borrow(dtype, in.shape(), in.bytes(), owner));
+}
+
 std::span<const KernelEntry> movement_kernels() {
   static const KernelEntry entries[] = {
+      {"", "BitCast", bit_cast},
       {"", "Concat", concat},
       {"", "Constant", constant, 0},
       {"", "DepthToSpace", depth_to_space},

@@ -15,6 +15,7 @@ static constexpr Family families[] = {
     resize_kernels,    sampling_kernels,   control_kernels,  sequence_kernels,  ml_kernels,
     detection_kernels, plugin_nms_kernels, plugin_kernels,   text_kernels,      signal_kernels,
     misc_kernels,
+    contrib_kernels,
 };
 // clang-format on
 
