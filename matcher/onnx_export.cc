@@ -75,7 +75,7 @@ Writer Exporter::value_info(ValueId id) {
   Writer out;
   out.bytes(1, it.name);
   // The type as the file wrote it (with denotations), while it still is this type.
-  std::string_view original;
+  std::optional<std::string_view> original;
   std::string rest;
   wire::Reader reader(it.leftover);
   Field field;
@@ -86,9 +86,9 @@ Writer Exporter::value_info(ValueId id) {
       rest += field.whole;
     }
   }
-  const std::optional<Type> was = original.empty() ? std::nullopt : decode_type(original);
+  const std::optional<Type> was = original ? decode_type(*original) : std::nullopt;
   if (was && *was == it.type) {
-    out.bytes(2, original);
+    out.bytes(2, *original);
   } else if (it.type.kind != Type::Kind::Unknown) {
     out.message(2, encode_type(it.type));
   }

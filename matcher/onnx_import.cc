@@ -139,7 +139,8 @@ bool Importer::value_info(std::string_view bytes, std::string_view& name, GraphV
     } else if (field.number == 2 && is_string(field)) {
       std::optional<Type> type = decode_type(field.bytes);
       if (!type) return fail("the type of value `{}` is broken", name);
-      if (encode_type(*type).own_bytes() != field.bytes) into.leftover += field.whole;
+      if (field.bytes.empty() || encode_type(*type).own_bytes() != field.bytes)
+        into.leftover += field.whole;
       into.type = std::move(*type);
     } else if (field.number == 4 && is_string(field)) {
       if (!decode_metadata(field.bytes, into.metadata)) {
