@@ -15,7 +15,8 @@ static constexpr Family families[] = {
     resize_kernels,    sampling_kernels,   control_kernels,  sequence_kernels,  ml_kernels,
     detection_kernels, plugin_nms_kernels, plugin_kernels,   text_kernels,      signal_kernels,
     misc_kernels,
-    contrib_kernels,
+    contrib_kernels,   reduction_kernels,  matmul_kernels,   convolution_kernels,
+    pooling_kernels,   normalization_kernels, quantization_kernels,
 };
 // clang-format on
 
