@@ -52,6 +52,21 @@ static Result<Outputs> run_swish(const Call& call) {
   return activate(call, [=](double v) { return v * logistic(alpha * v); });
 }
 
+static Result<Outputs> run_swiglu(const Call& call) {
+  const Status ok = check_float(call, 0);
+  if (!ok) return ok.error();
+  const Tensor& a = call.tensor(0);
+  const Tensor& b = call.tensor(1);
+  if (a.shape() != b.shape() || !is_float(b.dtype())) {
+    return make_error("the operands must be of one float type and shape");
+  }
+  const double alpha = attribute(call, "alpha", 1);
+  const Tensor y = zip_elements<double, double, double>(
+      as_doubles(a), as_doubles(b), a.shape(), DType::F64,
+      [alpha](double v, double w) { return v * logistic(alpha * v) * w; });
+  return one(convert(y, a.dtype()));
+}
+
 static Result<Outputs> run_gelu(const Call& call) {
   const std::string_view form = call.attributes.text("approximate", "none");
   if (form == "none") {
@@ -129,10 +144,16 @@ static Result<Outputs> run_shrink(const Call& call) {
   });
 }
 
-// A slope for each element, broadcast one way: to the shape of operand 0.
+// A slope for each element, broadcast one way: to the shape of operand 0. Before opset 7 it was one
+// number or one for each channel.
 static Result<Outputs> run_prelu(const Call& call) {
   const Tensor& x = call.tensor(0);
-  const Tensor& slope = call.tensor(1);
+  Tensor slope = call.tensor(1);
+  if (call.opset < 7 && x.rank() > 1 && slope.size() == x.dim(1)) {
+    Shape channels(x.rank(), 1);
+    channels[1] = slope.size();
+    slope = slope.reshaped(channels);
+  }
   const auto shape = broadcast(x.shape(), slope.shape());
   if (!shape || *shape != x.shape()) {
     return make_error("the slope of shape {} does not broadcast to {}", to_string(slope.shape()),
@@ -248,6 +269,7 @@ std::span<const KernelEntry> activation_kernels() {
       {"", "Sigmoid", run_sigmoid},
       {"", "Softplus", run_softplus},
       {"", "Softsign", run_softsign},
+      {"", "SwiGLU", run_swiglu, 2},
       {"", "Swish", run_swish},
       {"", "ThresholdedRelu", run_thresholded_relu},
   };

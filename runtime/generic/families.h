@@ -9,20 +9,22 @@
 
 namespace rulec::generic {
 
-std::span<const KernelEntry> unary_kernels();       // unary.cc: Abs, Exp, Round, Sin, …
-std::span<const KernelEntry> binary_kernels();      // binary.cc: Add, Max, BitShift, …
-std::span<const KernelEntry> logic_kernels();       // logic.cc: Equal, And, IsNaN, Where, …
-std::span<const KernelEntry> cast_kernels();        // cast.cc: Cast, CastLike
-std::span<const KernelEntry> softmax_kernels();     // softmax.cc: Softmax, LogSoftmax, Hardmax
-std::span<const KernelEntry> activation_kernels();  // activation.cc: Relu, Clip, Gelu, …
-std::span<const KernelEntry> reduction_kernels();   // reduction.cc: Reduce*, Arg*, CumSum
-std::span<const KernelEntry> matmul_kernels();  // matmul.cc: MatMul, Gemm, Einsum, integer forms
-std::span<const KernelEntry>
-convolution_kernels();  // convolution.cc: Conv, ConvTranspose, integer forms
+std::span<const KernelEntry> unary_kernels();          // unary.cc: Abs, Exp, Round, Sin, …
+std::span<const KernelEntry> binary_kernels();         // binary.cc: Add, Max, BitShift, …
+std::span<const KernelEntry> logic_kernels();          // logic.cc: Equal, And, IsNaN, Where, …
+std::span<const KernelEntry> cast_kernels();           // cast.cc: Cast, CastLike
+std::span<const KernelEntry> activation_kernels();     // activation.cc: Relu, Clip, Gelu, …
+std::span<const KernelEntry> softmax_kernels();        // softmax.cc: Softmax, LogSoftmax, Hardmax
+std::span<const KernelEntry> reduction_kernels();      // reduction.cc: Reduce*, Arg*, Cum*
+std::span<const KernelEntry> matmul_kernels();         // matmul.cc: MatMul, Gemm, Det
+std::span<const KernelEntry> einsum_kernels();         // einsum.cc
+std::span<const KernelEntry> convolution_kernels();    // convolution.cc: Conv, ConvTranspose
+std::span<const KernelEntry> deformation_kernels();    // deform_conv.cc: DeformConv, Col2Im
 std::span<const KernelEntry> pooling_kernels();        // pooling.cc
 std::span<const KernelEntry> normalization_kernels();  // normalization.cc
 std::span<const KernelEntry> recurrent_kernels();      // recurrent.cc: LSTM, GRU, RNN
-std::span<const KernelEntry> quantization_kernels();   // quantization.cc
+std::span<const KernelEntry> attention_kernels();  // attention.cc: Attention, RotaryEmbedding, …
+std::span<const KernelEntry> quantization_kernels();  // quantization.cc and integer products
 std::span<const KernelEntry>
 movement_kernels();  // movement.cc: Reshape, Transpose, Concat, Slice, …
 std::span<const KernelEntry>

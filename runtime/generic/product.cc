@@ -19,16 +19,18 @@ template <std::int64_t rows>
     const auto* b = reinterpret_cast<const Vector*>(panel + p * panel_width);
     const Vector low = b[0];
     const Vector high = b[1];
+#pragma GCC unroll 4
     for (std::int64_t r = 0; r < rows; ++r) {
       const double scale = a[r * a_stride + p];
       total[r][0] += low * scale;
       total[r][1] += high * scale;
     }
   }
+#pragma GCC unroll 4
   for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t j = 0; j < panel_width; ++j) {
-      sums[r * panel_width + j] = total[r][j / 4][j % 4];
-    }
+    auto* to = reinterpret_cast<Vector*>(sums + r * panel_width);
+    to[0] = total[r][0];
+    to[1] = total[r][1];
   }
 }
 
