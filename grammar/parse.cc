@@ -22,6 +22,11 @@ constexpr std::array<std::string_view, 18> inner_words = {
     "where",  "let",   "expect", "priority", "for",  "tolerance", "limit", "recursive", "see",
     "retype", "match", "emit",   "requires", "when", "before",    "after", "else",      "by"};
 
+// Words that begin an item unless they are names after all.
+constexpr std::array<std::string_view, 10> item_words = {"package",   "import", "target",   "param",
+                                                         "predicate", "op",     "template", "edit",
+                                                         "pipeline",  "test"};
+
 bool begins_item(std::string_view line) {
   if (line.empty()) return false;
   if (line[0] == '`' || line[0] == '(') return true;
@@ -87,8 +92,9 @@ class Parser {
     }
   }
 
-  void reject(std::uint32_t begin, const syntax::Rejected& rejected) {
+  void reject(std::uint32_t begin, syntax::Rejected rejected) {
     ++reported_;
+    if (blame_unfinished(begin, rejected)) begin = rejected.span.begin;
     auto last = static_cast<std::uint32_t>(text_.size());
     Span span{std::min(rejected.span.begin, last), std::min(rejected.span.end, last)};
     diagnostics_.error(rejected.kind, span, "{}", rejected.message);
@@ -97,6 +103,36 @@ class Parser {
     in_.bump(resume);
     state_.token_end = resume;
     peg::skip_spaces(in_, state_);
+  }
+
+  // Line ends are spaces, so what is left unfinished takes the next item's first word for a name:
+  // `where` at the end of a line and `rule` in the next. Then the item above is what is wrong.
+  bool blame_unfinished(std::uint32_t begin, syntax::Rejected& rejected) {
+    auto end = state_.token_end;
+    auto start = end;
+    while (start > 0 && peg::is_word_char(text_[start - 1]))
+      --start;
+    auto word = text_.substr(start, end - start);
+    bool item =
+        word == "rule" || std::find(item_words.begin(), item_words.end(), word) != item_words.end();
+    if (start == begin || start == 0 || text_[start - 1] != '\n' || !item) return false;
+    auto last = start;
+    auto comment = state_.comments.rbegin();
+    while (last > 0) {
+      while (comment != state_.comments.rend() && comment->begin >= last)
+        ++comment;
+      if (comment != state_.comments.rend() && comment->end >= last)
+        last = comment->begin;
+      else if (peg::is_space(text_[last - 1]))
+        --last;
+      else
+        break;
+    }
+    state_.token_end = last;
+    rejected = {DiagnosticKind::SyntaxError,
+                {last, last + 1},
+                fmt::format("expected more before `{}` begins the next item", word)};
+    return true;
   }
 
   bool own_line(Span comment) const {

@@ -8,6 +8,7 @@
 // A token tells the state it is matched with where it ended (`token_ended(offset)`) and which
 // comments it passed (`passed_comment(begin, end)`).
 
+#include <cctype>
 #include <cstring>
 
 #include <tao/pegtl.hpp>
@@ -199,10 +200,16 @@ struct string : token_base {
       char c = at == in.end() ? '\n' : *at;
       if (c == '"' || c == '\\' || c == 'n' || c == 't') continue;
       if (c == 'u' && at + 1 != in.end() && at[1] == '{') {
-        const char* digit = at += 2;
-        while (at != in.end() && std::isxdigit(static_cast<unsigned char>(*at)))
-          ++at;
-        if (at != digit && at != in.end() && *at == '}') continue;
+        const char* digits = at += 2;
+        std::uint32_t code = 0;
+        for (; at != in.end() && std::isxdigit(static_cast<unsigned char>(*at)); ++at) {
+          auto digit = *at <= '9' ? *at - '0' : (*at | 0x20) - 'a' + 10;
+          if (code < 0x110000) code = code * 16 + static_cast<std::uint32_t>(digit);
+        }
+        if (at != digits && at != in.end() && *at == '}') {
+          if (code < 0xD800 || (code > 0xDFFF && code < 0x110000)) continue;
+          state.bad_string(offset(escape), offset(at + 1), "this is no code point of Unicode");
+        }
       }
       state.bad_string(offset(escape), offset(c == '\n' ? escape + 1 : escape + 2),
                        "a string knows only `\\\"`, `\\\\`, `\\n`, `\\t` and `\\u{e9}` after `\\`");
