@@ -278,9 +278,14 @@ class Assigner {
       for (PortView& view : views)
         choices.push_back({place.value, std::move(view), place.data});
     }
-    // Within the same data what needs no adaptor goes first.
-    std::stable_sort(choices.begin(), choices.end(), [](const PortChoice& a, const PortChoice& b) {
+    // Within the same data the reading with the smaller batch, then what needs no adaptor: rows are
+    // rather boxes of one image than images of one box.
+    const auto batch = [](const PortChoice& choice) {
+      return choice.view.dims.empty() ? 0 : choice.view.dims[0].size;
+    };
+    std::stable_sort(choices.begin(), choices.end(), [&](const PortChoice& a, const PortChoice& b) {
       if (a.data != b.data) return a.data < b.data;
+      if (batch(a) != batch(b)) return batch(a) < batch(b);
       return a.view.adaptor.empty() && !b.view.adaptor.empty();
     });
     for (PortChoice& choice : choices) {

@@ -4,9 +4,10 @@
 // Which values of the model may stand at a template's input ports (docs/language.md §8): by type
 // and shape first, up to adaptors, then by derivation. Ranking only: what proves wins.
 //
-// Candidates that are the same data up to reshape count as one; of those the one that needs no
-// adaptor stands for all, then the nearest to the root. Between different data the nearest to the
-// root goes first, and values from which the whole region follows go before others.
+// Candidates that are the same data up to reshape count as one; of those the one with the smaller
+// batch stands for all, then one that needs no adaptor, then the nearest to the root. Between
+// different data the nearest to the root goes first, and values from which the whole region follows
+// go before others.
 
 #include <map>
 #include <optional>

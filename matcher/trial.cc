@@ -241,8 +241,9 @@ class Narrowing {
     }
     const std::string symbol = dim.symbol;
     dim = {.size = size};
-    trial_.notes.push_back(
-        fmt::format("input `{}` narrowed to {}", input.name, to_string(input.type)));
+    const std::string begin = fmt::format("input `{}` narrowed to ", input.name);
+    std::erase_if(trial_.notes, [&](const std::string& note) { return note.starts_with(begin); });
+    trial_.notes.push_back(begin + to_string(input.type));
     if (symbol.empty()) return true;
     for (std::uint32_t i = 0; i < model.value_capacity(); ++i) {
       GraphValue& other = model.value({i});
