@@ -2,6 +2,7 @@
 #include "runtime/generic/product.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace rulec::generic {
 
@@ -13,12 +14,12 @@ template <std::int64_t rows>
                                                          std::int64_t k, const double* panel,
                                                          double* sums) {
   // GCC's vectors are lowered to what the target has, so that one source serves every CPU.
-  typedef double Vector __attribute__((vector_size(32), aligned(8), may_alias));
+  typedef double Vector __attribute__((vector_size(32)));
   Vector total[rows][2] = {};
   for (std::int64_t p = 0; p < k; ++p) {
-    const auto* b = reinterpret_cast<const Vector*>(panel + p * panel_width);
-    const Vector low = b[0];
-    const Vector high = b[1];
+    Vector low, high;
+    std::memcpy(&low, panel + p * panel_width, sizeof low);
+    std::memcpy(&high, panel + p * panel_width + 4, sizeof high);
 #pragma GCC unroll 4
     for (std::int64_t r = 0; r < rows; ++r) {
       const double scale = a[r * a_stride + p];
@@ -28,9 +29,7 @@ template <std::int64_t rows>
   }
 #pragma GCC unroll 4
   for (std::int64_t r = 0; r < rows; ++r) {
-    auto* to = reinterpret_cast<Vector*>(sums + r * panel_width);
-    to[0] = total[r][0];
-    to[1] = total[r][1];
+    std::memcpy(sums + r * panel_width, &total[r][0], sizeof total[r]);
   }
 }
 
