@@ -12,14 +12,27 @@ namespace rulec::generic {
 
 using Dims = std::span<const std::int64_t>;
 
+// Where the taps of every window lie, window by window: computed once for all channels and groups.
+static std::vector<std::int64_t> all_offsets(const Windows& windows) {
+  std::vector<std::int64_t> all;
+  all.reserve(static_cast<std::size_t>(element_count(windows.out) * windows.taps()));
+  std::vector<std::int64_t> offsets;
+  for (std::int64_t p = 0; p < element_count(windows.out); ++p) {
+    window_offsets(windows, p, offsets);
+    all.insert(all.end(), offsets.begin(), offsets.end());
+  }
+  return all;
+}
+
 // The taps of eight windows at a time, as columns of a panel: the convolution is then a product of
 // the weights [M, C * taps] with them.
-static PackPanel panels_of_windows(const double* x, const Windows& windows, std::int64_t channels) {
+static PackPanel panels_of_windows(const double* x, const Windows& windows,
+                                   const std::vector<std::int64_t>& offsets,
+                                   std::int64_t channels) {
   const std::int64_t area = element_count(windows.in);
   const std::int64_t count = element_count(windows.out);
   const std::int64_t taps = windows.taps();
-  return [=, &windows, offsets = std::vector<std::int64_t>()](std::int64_t first,
-                                                              double* panel) mutable {
+  return [=, offsets = offsets.data()](std::int64_t first, double* panel) {
     for (std::int64_t column = 0; column < panel_width; ++column) {
       double* to = panel + column;
       if (first + column >= count) {
@@ -27,12 +40,11 @@ static PackPanel panels_of_windows(const double* x, const Windows& windows, std:
           to[i * panel_width] = 0;
         continue;
       }
-      window_offsets(windows, first + column, offsets);
+      const std::int64_t* own = offsets + (first + column) * taps;
       for (std::int64_t c = 0; c < channels; ++c) {
         const double* from = x + c * area;
         for (std::int64_t tap = 0; tap < taps; ++tap) {
-          const std::int64_t at = offsets[static_cast<std::size_t>(tap)];
-          *to = at < 0 ? 0 : from[at];
+          *to = own[tap] < 0 ? 0 : from[own[tap]];
           to += panel_width;
         }
       }
@@ -74,11 +86,12 @@ Result<Tensor> convolve(const Call& call, const Tensor& x, const Tensor& weights
   for (std::int64_t i = 0; i < x.dim(0) * outputs; ++i) {
     std::fill_n(to + i * count, count, bias ? bias->data<double>()[i % outputs] : 0.0);
   }
+  const std::vector<std::int64_t> offsets = all_offsets(*windows);
   for (std::int64_t n = 0; n < x.dim(0); ++n) {
     for (std::int64_t g = 0; g < groups; ++g) {
       const double* from = x.data<double>() + (n * groups + g) * channels * area;
       multiply_add(weights.data<double>() + g * rows * depth, depth, rows, depth, count,
-                   panels_of_windows(from, *windows, channels),
+                   panels_of_windows(from, *windows, offsets, channels),
                    to + (n * outputs + g * rows) * count, count);
     }
   }
