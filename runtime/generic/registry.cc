@@ -42,8 +42,7 @@ static constexpr Family families[] = {
     text_kernels,
     signal_kernels,
     misc_kernels,
-    contrib_kernels,   reduction_kernels,  matmul_kernels,   convolution_kernels,
-    pooling_kernels,   normalization_kernels, quantization_kernels,
+    contrib_kernels,
 };
 // clang-format on
 
