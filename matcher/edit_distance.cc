@@ -7,7 +7,7 @@
 
 namespace rulec {
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
+std::size_t spelling_distance(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
   // Three rows of the usual table, in half steps.
   std::vector<std::size_t> two_above, above(b.size() + 1), row(b.size() + 1);

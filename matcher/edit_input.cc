@@ -16,7 +16,7 @@ std::string near_names(const std::string& wanted, const std::vector<std::string>
   const std::string* nearest = nullptr;
   std::size_t best = std::max<std::size_t>(2, wanted.size() / 3) + 1;
   for (const std::string& name : names) {
-    const std::size_t distance = edit_distance(wanted, name);
+    const std::size_t distance = spelling_distance(wanted, name);
     if (distance < best) {
       best = distance;
       nearest = &name;

@@ -232,7 +232,7 @@ std::vector<std::string> OpTable::similar(std::string_view domain, std::string_v
   const std::size_t bound = std::max<std::size_t>(1, type.size() / 3);
   std::vector<std::pair<std::size_t, std::string>> near;
   for (const std::string& name : names) {
-    const std::size_t distance = edit_distance(name, type);
+    const std::size_t distance = spelling_distance(name, type);
     if (distance <= bound) near.emplace_back(distance, name);
   }
   std::sort(near.begin(), near.end());
