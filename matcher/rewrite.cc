@@ -59,6 +59,7 @@ class Rewriter {
   void mark(ValueId value);
   void mark_node(NodeId node);
   void keep(NearMiss miss);
+  void look_closer(const std::vector<RuleId>& rules);
   Status check_limit(const Phase& phase, std::int64_t bound) const;
   Status check_count(RuleId rule, const CountBound& bound, std::int64_t count) const;
   std::string nearest(RuleId rule) const;
@@ -165,11 +166,36 @@ Status Rewriter::run_phase(const Phase& phase) {
   if (!active.empty()) {
     if (const Status done = run_rules(phase, active); !done) return done;
   }
+  if (options_.near_misses) {
+    std::erase_if(active, [&](RuleId id) {
+      return report_.rules[id.index].fired > before[id.index] || !misses_[id.index].empty();
+    });
+    look_closer(active);
+  }
   for (const auto& [rule, bound] : phase.expect) {
     const std::int64_t count = report_.rules[rule.index].fired - before[rule.index];
     if (const Status held = check_count(rule, bound, count); !held) return held;
   }
   return Done{};
+}
+
+// The program turns most nodes away without a word. For rules of which nothing is known yet, the
+// first nodes with the root's operator are looked at again, for the sake of the message.
+void Rewriter::look_closer(const std::vector<RuleId>& rules) {
+  static constexpr int most_nodes = 64;
+  for (const RuleId id : rules) {
+    if (rules_[id].root.kind != Root::Kind::Pattern) continue;
+    const RuleId alone[] = {id};
+    const RuleProgram program = compile_program(rules_, alone);
+    int looked = 0;
+    for (std::uint32_t i = 0; i < model_.node_capacity() && looked < most_nodes; ++i) {
+      const NodeId node{i};
+      if (!model_.node(node).alive || !program.has_root(model_.node(node))) continue;
+      ++looked;
+      NearMiss miss;
+      if (!matcher_.match(id, node, &miss) && miss.matched > 0) keep(std::move(miss));
+    }
+  }
 }
 
 Status Rewriter::check_limit(const Phase& phase, std::int64_t bound) const {

@@ -23,17 +23,17 @@ TEST(Rewrite, AChainOfRepeatsBecomesOne) {
 }
 
 TEST(Rewrite, AnInteriorResultThatIsUsedElsewhereStays) {
-  const auto out = rewritten(
-      "g (float[N] x) => (float[N] y, float[N] z) { a = Relu(x) y = Relu(a) z = Neg(a) }",
-      "rule r exact: Relu(Relu(x)) -> Relu(x)");
+  const auto out =
+      rewritten("g (float[N] x) => (float[N] y, float[N] z) { a = Relu(x) y = Relu(a) z = Neg(a) }",
+                "rule r exact: Relu(Relu(x)) -> Relu(x)");
   EXPECT_EQ(out.ops(), "Relu Relu Neg");
   EXPECT_NE(out.misses().find("use"), std::string::npos) << out.misses();
 }
 
 TEST(Rewrite, SharedPermitsTheOtherUse) {
-  const auto out = rewritten(
-      "g (float[N] x) => (float[N] y, float[N] z) { a = Relu(x) y = Relu(a) z = Neg(a) }",
-      "rule r exact: Relu(shared Relu(x)) -> Relu(x)");
+  const auto out =
+      rewritten("g (float[N] x) => (float[N] y, float[N] z) { a = Relu(x) y = Relu(a) z = Neg(a) }",
+                "rule r exact: Relu(shared Relu(x)) -> Relu(x)");
   EXPECT_EQ(out.report.firings.size(), 1U) << out.misses();
 }
 
@@ -93,7 +93,8 @@ TEST(Rewrite, ComposesPermutations) {
   const auto out = rewritten(
       "g (float[2,3,4] x) => (float[B,C,D] y) { a = Transpose<perm = [2,0,1]>(x) "
       "y = Transpose<perm = [1,0,2]>(a) }",
-      "rule t exact: Transpose(Transpose(x){perm = p}){perm = q} -> Transpose(x){perm = compose(p, q)}");
+      "rule t exact: Transpose(Transpose(x){perm = p}){perm = q} -> Transpose(x){perm = compose(p, "
+      "q)}");
   ASSERT_EQ(out.ops(), "Transpose") << out.misses();
   const auto& node = out.model.node(out.model.first_node(out.model.main()));
   EXPECT_EQ(node.attributes.integers("perm"), (std::vector<std::int64_t>{0, 2, 1}));
@@ -149,10 +150,11 @@ TEST(Rewrite, MatchBlocks) {
 }
 
 TEST(Rewrite, InlinesABranch) {
-  const auto out = rewritten(R"(g (float[2] x) => (float[2] y) <bool c = {1}>
+  const auto out =
+      rewritten(R"(g (float[2] x) => (float[2] y) <bool c = {1}>
     { y = If(c) <then_branch = t () => (float[2] a) { a = Relu(x) },
                  else_branch = e () => (float[2] b) { b = Neg(x) }> })",
-                             "rule if_known exact: If(const c) -> inline(c ? then_body : else_body)");
+                "rule if_known exact: If(const c) -> inline(c ? then_body : else_body)");
   EXPECT_EQ(out.ops(), "Relu") << out.misses();
 }
 

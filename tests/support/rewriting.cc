@@ -8,20 +8,21 @@
 namespace rulec::test {
 
 Model model_of(const std::string& graph, int opset) {
-  auto model = import_onnx_text(
-      fmt::format("<ir_version: 8, opset_import: [\"\" : {}]>\n{}", opset, graph));
+  auto model =
+      import_onnx_text(fmt::format("<ir_version: 8, opset_import: [\"\" : {}]>\n{}", opset, graph));
   if (!model) {
     ADD_FAILURE() << model.error().message;
     return {};
   }
   std::vector<std::string> warnings;
   infer_types(*model, warnings);
-  for (const std::string& warning : warnings) ADD_FAILURE() << warning;
+  for (const std::string& warning : warnings)
+    ADD_FAILURE() << warning;
   return std::move(*model);
 }
 
 CompiledRules rules_of(const std::string& text, const Situation& situation) {
-  auto files = load_rule_text("test.rules", text, {});
+  auto files = load_rule_text("test.rules", text, {RULEC_TEST_PRELUDE});
   if (!files) {
     ADD_FAILURE() << files.error().message;
     return {};
@@ -44,7 +45,9 @@ std::string ops_of(const Model& model, GraphId graph) {
   return out;
 }
 
-std::string Rewritten::ops() const { return ops_of(model, model.main()); }
+std::string Rewritten::ops() const {
+  return ops_of(model, model.main());
+}
 
 std::string Rewritten::misses() const {
   std::string out;
