@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/backend/packing.h"
+
+namespace rulec::backend {
+
+static std::int64_t blocks_of(std::int64_t channels) {
+  return (channels + 15) / 16;
+}
+
+Tensor pack_conv(const Tensor& weights, std::int64_t groups) {
+  const std::int64_t oc = weights.dim(0), per_group = weights.dim(1), ic = per_group * groups;
+  const std::int64_t kh = weights.dim(2), kw = weights.dim(3), oc_per_group = oc / groups;
+  Tensor out = Tensor::zeros(DType::F32, {blocks_of(oc) * blocks_of(ic) * kh * kw * 256});
+  const float* w = weights.data<float>();
+  float* to = out.mutable_data<float>();
+  for (std::int64_t o = 0; o < oc; ++o) {
+    for (std::int64_t i = 0; i < per_group; ++i) {
+      const std::int64_t c = o / oc_per_group * per_group + i;
+      for (std::int64_t k = 0; k < kh * kw; ++k) {
+        const std::int64_t block = (o / 16 * blocks_of(ic) + c / 16) * kh * kw + k;
+        to[block * 256 + c % 16 * 16 + o % 16] = w[(o * per_group + i) * kh * kw + k];
+      }
+    }
+  }
+  return out;
+}
+
+Tensor pack_stem(const Tensor& weights) {
+  const std::int64_t oc = weights.dim(0), taps = weights.size() / oc;
+  Tensor out = Tensor::zeros(DType::F32, {blocks_of(oc) * taps * 16});
+  for (std::int64_t o = 0; o < oc; ++o) {
+    for (std::int64_t k = 0; k < taps; ++k) {
+      out.mutable_data<float>()[(o / 16 * taps + k) * 16 + o % 16] =
+          weights.data<float>()[o * taps + k];
+    }
+  }
+  return out;
+}
+
+Tensor pack_depthwise(const Tensor& weights) {
+  return pack_stem(weights);
+}
+
+Tensor pack_columns(std::span<const float> weights, std::int64_t depth, std::int64_t columns,
+                    bool transposed, float scale) {
+  Tensor out = Tensor::zeros(DType::F32, {blocks_of(columns) * depth * 16});
+  float* to = out.mutable_data<float>();
+  for (std::int64_t k = 0; k < depth; ++k) {
+    for (std::int64_t n = 0; n < columns; ++n) {
+      const auto at = static_cast<std::size_t>(transposed ? n * depth + k : k * columns + n);
+      to[(n / 16 * depth + k) * 16 + n % 16] = weights[at] * scale;
+    }
+  }
+  return out;
+}
+
+Tensor pad_vector(std::span<const float> values, std::int64_t size, float fill) {
+  Tensor out = Tensor::allocate(DType::F32, {blocks_of(size) * 16});
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    out.mutable_data<float>()[i] = at < values.size() && i < size ? values[at] : fill;
+  }
+  return out;
+}
+
+}  // namespace rulec::backend

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Weights in the order in which the fast kernels read them (kernels/parameters.h says which).
+
+#include <cstdint>
+#include <span>
+
+#include "runtime/tensor.h"
+
+namespace rulec::backend {
+
+// [oc][ic/groups][kh][kw] to [oc/16][ic/16][kh][kw][16 ic][16 oc]; groups become zeros between
+// them.
+Tensor pack_conv(const Tensor& weights, std::int64_t groups);
+// … to [oc/16][ic][kh][kw][16].
+Tensor pack_stem(const Tensor& weights);
+// [c][1][kh][kw] to [c/16][kh][kw][16].
+Tensor pack_depthwise(const Tensor& weights);
+// [k][n] (or [n][k] when transposed) times scale to [n/16][k][16].
+Tensor pack_columns(std::span<const float> weights, std::int64_t depth, std::int64_t columns,
+                    bool transposed, float scale = 1.0f);
+// A vector filled up to a multiple of 16 with `fill`; of nothing: all `fill`.
+Tensor pad_vector(std::span<const float> values, std::int64_t size, float fill);
+
+}  // namespace rulec::backend

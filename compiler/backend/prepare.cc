@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/backend/prepare.h"
+
+#include "compiler/backend/fold_bn.h"
+#include "compiler/backend/merge_pads.h"
+#include "matcher/evaluate.h"
+#include "matcher/onnx_io.h"
+
+namespace rulec::backend {
+
+static Status set_dimensions(Model& model, const BuildOptions& options) {
+  for (const auto& [name, size] : options.dims) {
+    if (size < 0) return make_error("dimension '{}' cannot have size {}", name, size);
+    bool found = false;
+    for (std::uint32_t i = 0; i < model.value_capacity(); ++i) {
+      GraphValue& value = model.value(ValueId{i});
+      if (!value.alive || !value.type.dims) continue;
+      for (Dim& dim : *value.type.dims) {
+        if (dim.symbol != name) continue;
+        dim = {.size = size};
+        found = true;
+      }
+    }
+    if (!found) return make_error("the model has no dimension named '{}'", name);
+  }
+  for (const auto& [name, shape] : options.input_shapes) {
+    bool found = false;
+    for (ValueId id : model.graph(model.main()).inputs) {
+      GraphValue& value = model.value(id);
+      if (value.name != name) continue;
+      found = true;
+      Type given = value.type;
+      given.dims.emplace();
+      for (std::int64_t size : shape)
+        given.dims->push_back({.size = size});
+      if (!compatible(value.type, given)) {
+        return make_error("input '{}' is {}; it cannot have the shape {}", name,
+                          to_string(value.type), to_string(shape));
+      }
+      value.type = given;
+    }
+    if (!found) return make_error("the model has no input named '{}'", name);
+  }
+  return Done{};
+}
+
+// Shapes found before a dimension was given say less than what can be found now.
+static void forget_inferred_types(Model& model) {
+  for (NodeId node : model.nodes(model.main())) {
+    for (ValueId id : model.node(node).outputs) {
+      if (id) model.value(id).type.dims.reset();
+    }
+  }
+}
+
+std::size_t remove_dead_nodes(Model& model) {
+  std::size_t removed = 0;
+  for (std::uint32_t g = 0; g < model.graph_capacity(); ++g) {
+    if (!model.graph(GraphId{g}).alive) continue;
+    std::vector<NodeId> nodes = model.nodes(GraphId{g});
+    for (std::size_t i = nodes.size(); i-- > 0;) {
+      bool used = false;
+      for (ValueId out : model.node(nodes[i]).outputs) {
+        used = used || (out && (model.use_count(out) > 0 || model.is_graph_output(out)));
+      }
+      if (used) continue;
+      model.remove_node(nodes[i]);
+      ++removed;
+    }
+  }
+  return removed;
+}
+
+// Replaces what can be computed now by its value. Gives whether anything was.
+static bool fold_constants(Model& model) {
+  bool any = false;
+  const GraphId main = model.main();
+  for (NodeId node : model.nodes(main)) {
+    const GraphNode& n = model.node(node);
+    if (n.type == "Constant" && n.domain.empty()) continue;
+    for (std::size_t i = 0; i < n.outputs.size(); ++i) {
+      const ValueId out = model.node(node).outputs[i];
+      if (!out || model.use_count(out) == 0) continue;
+      const auto value = fold(model, out);
+      if (!value) continue;
+      const bool is_output = model.is_graph_output(out);
+      if (is_output) continue;  // an output needs a node that makes it
+      const ValueId constant =
+          model.add_initializer(main, model.fresh_value_name(model.value(out).name), *value);
+      model.value(constant).type = Type::tensor(value->dtype(), value->shape());
+      model.replace_uses(out, constant);
+      any = true;
+    }
+  }
+  return any;
+}
+
+Status prepare(Model& model, const BuildOptions& options, std::vector<std::string>& warnings) {
+  if (Status ok = set_dimensions(model, options); !ok) return ok;
+  if (!options.dims.empty() || !options.input_shapes.empty()) forget_inferred_types(model);
+  // Each round may turn a Shape into a constant, and with it a Reshape's result into a known one.
+  for (int round = 0; round < 6; ++round) {
+    std::vector<std::string> found;
+    infer_types(model, found);
+    if (round == 0) warnings.insert(warnings.end(), found.begin(), found.end());
+    if (!fold_constants(model)) break;
+    remove_dead_nodes(model);
+  }
+  if (options.fast_kernels) {
+    fold_batch_norms(model);
+    merge_pads(model);
+  }
+  remove_dead_nodes(model);
+  return Done{};
+}
+
+}  // namespace rulec::backend

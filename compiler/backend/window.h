@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "runtime/attribute.h"
+#include "runtime/shape.h"
+
+namespace rulec::backend {
+
+// Strides, padding and dilation of a Conv or Pool over [N,C,H,W] or [N,C,W], with auto_pad
+// resolved, and how far its windows reach over the input's edges (`halo`, on the worst side).
+struct Window {
+  std::uint32_t stride_h = 1, stride_w = 1;
+  std::uint32_t dilation_h = 1, dilation_w = 1;
+  std::uint32_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+  std::int64_t halo = 0;
+};
+// Nothing for negative padding, sizes that contradict one another, and other ranks.
+std::optional<Window> window_of(const Attributes& attributes, const Shape& input,
+                                const Shape& output, const Shape& kernel);
+
+}  // namespace rulec::backend

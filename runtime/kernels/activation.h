@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Activations on vectors, and the epilogue that convolutions and products end with.
+
+#include "runtime/kernels/parameters.h"
+#include "runtime/kernels/simd.h"
+
+namespace rulec::kernels::RULEC_ISA {
+
+// `slope` is read for PRelu only.
+RULEC_INLINE Vec activate(Activation kind, float alpha, float beta, Vec x, Vec slope) {
+  const Vec zero = splat(0.0f), one = splat(1.0f);
+  switch (kind) {
+    case Activation::None:
+      return x;
+    case Activation::Relu:
+      return maximum(zero, x);
+    case Activation::Clip:
+      return minimum(splat(beta), maximum(splat(alpha), x));
+    case Activation::LeakyRelu:
+      return where_less(x, zero, x * splat(alpha), x);
+    case Activation::Sigmoid:
+      return sigmoid(x);
+    case Activation::Silu:
+      return x / (one + exponential(-x));
+    case Activation::HardSigmoid:
+      return minimum(one, maximum(zero, fma(x, splat(alpha), splat(beta))));
+    case Activation::HardSwish:
+      return x * minimum(one, maximum(zero, fma(x, splat(1.0f / 6.0f), splat(0.5f))));
+    case Activation::Tanh:
+      return hyperbolic_tangent(x);
+    case Activation::Elu:
+      return where_less(x, zero, splat(alpha) * (exponential(x) - one), x);
+    case Activation::Gelu:
+      return splat(0.5f) * x * (one + error_function(x * splat(0.70710678f)));
+    case Activation::PRelu:
+      return where_less(x, zero, x * slope, x);
+    case Activation::Softplus:
+      // ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|)
+      return maximum(zero, x) + logarithm(one + exponential(-absolute(x)));
+    case Activation::Mish:
+      return x * hyperbolic_tangent(maximum(zero, x) + logarithm(one + exponential(-absolute(x))));
+  }
+  return x;
+}
+
+// An epilogue made ready: the common activations are two bounds, applied without a branch.
+struct Finish {
+  Activation activation = Activation::None;
+  float alpha = 0, beta = 0;
+  float low = -__builtin_inff(), high = __builtin_inff();
+  bool add_before = false, add_after = false, bounds_only = true;
+  const float* slopes = nullptr;    // of channel 0
+  const float* residual = nullptr;  // of the place that `out` has
+};
+
+static inline Finish make_finish(const Epilogue& e) {
+  Finish f;
+  f.activation = e.activation;
+  f.alpha = e.alpha;
+  f.beta = e.beta;
+  f.add_before = e.residual == Residual::BeforeActivation;
+  f.add_after = e.residual == Residual::AfterActivation;
+  f.bounds_only = !f.add_after;
+  if (e.activation == Activation::Relu) {
+    f.low = 0;
+  } else if (e.activation == Activation::Clip) {
+    f.low = e.alpha;
+    f.high = e.beta;
+  } else if (e.activation != Activation::None) {
+    f.bounds_only = false;
+  }
+  return f;
+}
+
+// Everything but the bounds, on `count` floats at `values` (a multiple of the vector), which
+// become the result. `slopes` repeats every 16.
+[[maybe_unused]] __attribute__((noinline)) static void finish_slowly(const Finish& f, float* values,
+                                                                     const float* slopes,
+                                                                     const float* residual,
+                                                                     int count) {
+  const auto loop = [&](auto apply) {
+    for (int i = 0; i < count; i += lanes) {
+      Vec x = load(values + i);
+      if (f.add_before) x = x + load(residual + i);
+      x = apply(x, i);
+      if (f.add_after) x = x + load(residual + i);
+      store(values + i, x);
+    }
+  };
+  switch (f.activation) {
+    case Activation::Sigmoid:
+      return loop([](Vec x, int) RULEC_LAMBDA_INLINE { return sigmoid(x); });
+    case Activation::Silu:
+      return loop([](Vec x, int)
+                      RULEC_LAMBDA_INLINE { return x / (splat(1.0f) + exponential(-x)); });
+    default:
+      return loop([&](Vec x, int i) RULEC_LAMBDA_INLINE {
+        const Vec slope = slopes != nullptr ? load(slopes + (i & 15)) : x;
+        return activate(f.activation, f.alpha, f.beta, x, slope);
+      });
+  }
+}
+
+}  // namespace rulec::kernels::RULEC_ISA

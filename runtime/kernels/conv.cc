@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Direct convolution in NCHW16c. A tile of P pixels by B blocks of 16 output channels stays in
+// registers while all input channels and taps pass by; the input's halo makes padding invisible.
+// The order of additions into an output does not depend on its tile, so neither do results.
+
+#include "runtime/kernels.h"
+#include "runtime/kernels/activation.h"
+#include "runtime/thread_pool.h"
+
+namespace rulec::kernels::RULEC_ISA {
+
+namespace {
+struct Geometry {
+  std::int64_t input_blocks;
+  std::int64_t kernel_h, kernel_w;
+  std::int64_t tap_row, tap_column;  // floats between taps
+  std::int64_t in_plane;
+  std::int64_t pixel;         // floats between input pixels of neighbouring outputs
+  std::int64_t weight_block;  // floats between blocks of output channels
+  std::int64_t out_plane, residual_plane;
+};
+#if defined(__AVX512F__)
+constexpr int max_pixels = 14, max_blocks = 2;
+#elif defined(__AVX2__)
+constexpr int max_pixels = 6, max_blocks = 1;
+#else
+constexpr int max_pixels = 3, max_blocks = 1;
+#endif
+}  // namespace
+
+// S: the stride where it is 1 or 2, so that offsets of pixels are constants; else 0.
+template <int P, int B, int S>
+static void tile(const float* in, const float* w, const float* bias, float* out, const Geometry& g,
+                 const Finish& f, const float* residual, const float* slopes) {
+  constexpr int V = B * vectors;
+  Vec acc[P][V];
+  for (int p = 0; p < P; ++p) {
+    for (int v = 0; v < V; ++v)
+      acc[p][v] = load(bias + v * lanes);
+  }
+  const std::int64_t pixel = S == 0 ? g.pixel : S * 16;
+  for (std::int64_t b = 0; b < g.input_blocks; ++b) {
+    const float* plane = in + b * g.in_plane;
+    for (std::int64_t ky = 0; ky < g.kernel_h; ++ky) {
+      const float* row = plane + ky * g.tap_row;
+      for (std::int64_t kx = 0; kx < g.kernel_w; ++kx) {
+        const float* x = row + kx * g.tap_column;
+#pragma GCC unroll 4
+        for (int c = 0; c < 16; ++c) {
+          Vec weight[V];
+#pragma GCC unroll 8
+          for (int v = 0; v < V; ++v) {
+            weight[v] = load(w + (v / vectors) * g.weight_block + (v % vectors) * lanes);
+          }
+          w += 16;
+#pragma GCC unroll 14
+          for (int p = 0; p < P; ++p) {
+            const Vec value = splat(x[p * pixel + c]);
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v)
+              acc[p][v] = fma(value, weight[v], acc[p][v]);
+          }
+        }
+      }
+    }
+  }
+  if (f.bounds_only) {
+    const Vec low = splat(f.low), high = splat(f.high);
+#pragma GCC unroll 14
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) {
+        const std::int64_t at = (v / vectors) * g.out_plane + p * 16 + (v % vectors) * lanes;
+        Vec y = acc[p][v];
+        if (f.add_before) {
+          y = y + load(residual + at + (v / vectors) * (g.residual_plane - g.out_plane));
+        }
+        store(out + at, minimum(high, maximum(low, y)));
+      }
+    }
+    return;
+  }
+  alignas(64) float values[P * 16];
+  for (int b = 0; b < B; ++b) {
+    for (int p = 0; p < P; ++p) {
+      for (int v = 0; v < vectors; ++v) {
+        store(values + p * 16 + v * lanes, acc[p][b * vectors + v]);
+      }
+    }
+    finish_slowly(f, values, slopes != nullptr ? slopes + b * 16 : nullptr,
+                  residual != nullptr ? residual + b * g.residual_plane : nullptr, P * 16);
+    float* to = out + b * g.out_plane;
+    for (int i = 0; i < P * 16; i += lanes)
+      store(to + i, load(values + i));
+  }
+}
+
+using Tile = void (*)(const float*, const float*, const float*, float*, const Geometry&,
+                      const Finish&, const float*, const float*);
+
+template <int B, int S, int P>
+static void fill_tiles(Tile* tiles) {
+  tiles[P] = tile<P, B, S>;
+  if constexpr (P > 1) fill_tiles<B, S, P - 1>(tiles);
+}
+
+namespace {
+struct Tiles {
+  Tile of[max_blocks + 1][3][max_pixels + 1] = {};
+  Tiles() {
+    fill<1>();
+    if constexpr (max_blocks > 1) fill<max_blocks>();
+  }
+  template <int B>
+  void fill() {
+    fill_tiles<B, 0, max_pixels>(of[B][0]);
+    fill_tiles<B, 1, max_pixels>(of[B][1]);
+    fill_tiles<B, 2, max_pixels>(of[B][2]);
+  }
+};
+}  // namespace
+
+void conv(const KernelCall& call) {
+  ConvParameters p;
+  __builtin_memcpy(&p, call.parameters, sizeof p);
+  const TensorRef &input = call.inputs[0], &output = call.outputs[0];
+  const BlockedExtent x = blocked_extent(input.dims, input.halo);
+  const BlockedExtent y = blocked_extent(output.dims, output.halo);
+  const auto* weights = reinterpret_cast<const float*>(call.inputs[1].data);
+  const auto* bias = reinterpret_cast<const float*>(call.inputs[2].data);
+  Finish finish = make_finish(p.epilogue);
+  std::size_t next = 3;
+  if (p.epilogue.activation == Activation::PRelu) {
+    finish.slopes = reinterpret_cast<const float*>(call.inputs[next++].data);
+  }
+  BlockedExtent r = y;
+  if (p.epilogue.residual != Residual::None) {
+    r = blocked_extent(output.dims, call.inputs[next].halo);
+    finish.residual = reinterpret_cast<const float*>(call.inputs[next].data) + r.origin;
+  }
+  static const Tiles tiles;
+
+  Geometry g;
+  g.input_blocks = x.blocks;
+  g.kernel_h = p.kernel_h;
+  g.kernel_w = p.kernel_w;
+  g.tap_row = p.dilation_h * x.row;
+  g.tap_column = p.dilation_w * 16;
+  g.in_plane = x.plane;
+  g.pixel = std::int64_t{p.stride_w} * 16;
+  g.weight_block = x.blocks * p.kernel_h * p.kernel_w * 256;
+  g.out_plane = y.plane;
+  g.residual_plane = r.plane;
+  const std::int64_t in_row = p.stride_h * x.row;
+  std::int64_t rows = y.h, columns = y.w;
+  // Without borders a pointwise convolution sees one long row of pixels.
+  const bool residual_fits = finish.residual == nullptr || r.plane == y.plane;
+  if (p.kernel_h == 1 && p.kernel_w == 1 && p.stride_h == 1 && p.stride_w == 1 && input.halo == 0 &&
+      output.halo == 0 && residual_fits && p.pad_top == 0 && p.pad_left == 0) {
+    columns = rows * columns;
+    rows = 1;
+  }
+  const float* in = reinterpret_cast<const float*>(input.data) + x.origin -
+                    std::int64_t{p.pad_top} * x.row - std::int64_t{p.pad_left} * 16;
+  float* out = reinterpret_cast<float*>(output.data) + y.origin;
+  const Tile(*by_blocks)[3][max_pixels + 1] = tiles.of;
+  const int stride = p.stride_w <= 2 ? static_cast<int>(p.stride_w) : 0;
+
+  // A flattened row is cut into pieces as if they were rows.
+  std::int64_t piece = columns;
+  const std::int64_t macs_per_pixel = x.blocks * 16 * p.kernel_h * p.kernel_w * 16;
+  if (rows == 1) {
+    // The input of a piece stays in the second-level cache while all its outputs are made.
+    const std::int64_t cached = larger(max_pixels, (std::int64_t{192} << 10) / (x.blocks * 64));
+    const std::int64_t wanted = ceil_div(columns, ceil_div(columns, smaller(cached, columns)));
+    piece = larger(max_pixels, smaller(wanted, ceil_div(columns, 2 * call.pool->threads())));
+    piece = ceil_div(piece, max_pixels) * max_pixels;
+  }
+  const std::int64_t pieces = ceil_div(columns, piece);
+  std::int64_t band = 1;  // rows of one chunk
+  if (rows > 1) {
+    const std::int64_t row_bytes = x.blocks * x.row * 4 * p.stride_h;
+    band = larger(1, smaller(rows, (std::int64_t{192} << 10) / larger(1, row_bytes)));
+    band = smaller(band, larger(1, ceil_div(rows, 2 * call.pool->threads())));
+  }
+  const std::int64_t bands = ceil_div(rows, band);
+  // Blocks of output channels of one chunk: enough work for a hand-over, enough chunks for all.
+  const std::int64_t chunk_work = macs_per_pixel * band * piece;
+  std::int64_t group = larger(1, smaller(y.blocks, 1 + 2000000 / larger(1, chunk_work)));
+  if (call.pool->threads() > 1 && bands * pieces * y.n < 2 * call.pool->threads()) {
+    group = smaller(group, larger(1, ceil_div(y.blocks, 2 * call.pool->threads())));
+  }
+  group = ceil_div(group, max_blocks) * max_blocks;
+  const std::int64_t groups = ceil_div(y.blocks, group);
+  const std::int64_t places = y.n * bands * pieces;
+
+  const auto chunk = [&](std::int64_t index) {
+    const std::int64_t first_block = (index % groups) * group;
+    const std::int64_t last_block = smaller(y.blocks, first_block + group);
+    std::int64_t place = index / groups;
+    const std::int64_t from = (place % pieces) * piece;
+    const std::int64_t to = smaller(columns, from + piece);
+    place /= pieces;
+    const std::int64_t row0 = (place % bands) * band, row1 = smaller(rows, row0 + band);
+    const std::int64_t n = place / bands;
+    const float* image = in + n * x.image;
+    float* result = out + n * y.image;
+    for (std::int64_t ob = first_block; ob < last_block; ob += max_blocks) {
+      const auto blocks = smaller(max_blocks, last_block - ob);
+      const Tile* table = by_blocks[blocks][stride];
+      const float* w = weights + ob * g.weight_block;
+      const float* slopes = finish.slopes != nullptr ? finish.slopes + ob * 16 : nullptr;
+      for (std::int64_t row = row0; row < row1; ++row) {
+        const float* ix = image + row * in_row;
+        float* ox = result + ob * y.plane + row * y.row;
+        const float* rx = finish.residual != nullptr
+                              ? finish.residual + n * r.image + ob * r.plane + row * r.row
+                              : nullptr;
+        // As equal tiles as possible: two of 5 are better than one of 6 and one of 4.
+        std::int64_t left = to - from, at = from;
+        std::int64_t count = ceil_div(left, max_pixels);
+        while (left > 0) {
+          const std::int64_t pixels = ceil_div(left, count);
+          table[pixels](ix + at * g.pixel, w, bias + ob * 16, ox + at * 16, g, finish,
+                        rx != nullptr ? rx + at * 16 : nullptr, slopes);
+          at += pixels;
+          left -= pixels;
+          --count;
+        }
+      }
+    }
+  };
+  const std::int64_t work = macs_per_pixel * rows * columns * y.blocks * y.n;
+  if (work < 400000) {
+    for (std::int64_t i = 0; i < places * groups; ++i)
+      chunk(i);
+  } else {
+    call.pool->run(places * groups, chunk);
+  }
+}
+
+}  // namespace rulec::kernels::RULEC_ISA

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// The first convolution of a net: few input channels, read from the plain input (NCHW or NHWC)
+// without a detour. The rows that one output row needs are gathered, with zeros around them, into
+// a small buffer, so that any padding and layout cost the same.
+
+#include "runtime/kernels.h"
+#include "runtime/kernels/activation.h"
+#include "runtime/thread_pool.h"
+
+namespace rulec::kernels::RULEC_ISA {
+
+namespace {
+struct Geometry {
+  std::int64_t rows;  // of the buffer: channels x taps
+  std::int64_t row;   // floats of one
+  std::int64_t kernel_w, dilation_w, stride;
+};
+#if defined(__AVX512F__)
+constexpr int max_pixels = 14;
+#elif defined(__AVX2__)
+constexpr int max_pixels = 6;
+#else
+constexpr int max_pixels = 3;
+#endif
+}  // namespace
+
+template <int P>
+static void tile(const float* in, const float* w, const float* bias, float* out, const Geometry& g,
+                 const Finish& f, const float* residual, const float* slopes) {
+  Vec acc[P][vectors];
+  for (int p = 0; p < P; ++p) {
+    for (int v = 0; v < vectors; ++v)
+      acc[p][v] = load(bias + v * lanes);
+  }
+  for (std::int64_t r = 0; r < g.rows; ++r) {
+    const float* x = in + r * g.row;
+    for (std::int64_t kx = 0; kx < g.kernel_w; ++kx) {
+      Vec weight[vectors];
+      for (int v = 0; v < vectors; ++v)
+        weight[v] = load(w + v * lanes);
+      w += 16;
+#pragma GCC unroll 14
+      for (int p = 0; p < P; ++p) {
+        const Vec value = splat(x[p * g.stride]);
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v)
+          acc[p][v] = fma(value, weight[v], acc[p][v]);
+      }
+      x += g.dilation_w;
+    }
+  }
+  alignas(64) float values[P * 16];
+  float* to = f.bounds_only ? out : values;
+  const Vec low = splat(f.low), high = splat(f.high);
+  for (int p = 0; p < P; ++p) {
+    for (int v = 0; v < vectors; ++v) {
+      Vec y = acc[p][v];
+      if (f.bounds_only) {
+        if (f.add_before) y = y + load(residual + p * 16 + v * lanes);
+        y = minimum(high, maximum(low, y));
+      }
+      store(to + p * 16 + v * lanes, y);
+    }
+  }
+  if (f.bounds_only) return;
+  finish_slowly(f, values, slopes, residual, P * 16);
+  for (int i = 0; i < P * 16; i += lanes)
+    store(out + i, load(values + i));
+}
+
+using Tile = void (*)(const float*, const float*, const float*, float*, const Geometry&,
+                      const Finish&, const float*, const float*);
+
+template <int P>
+static void fill_tiles(Tile* tiles) {
+  tiles[P] = tile<P>;
+  if constexpr (P > 1) fill_tiles<P - 1>(tiles);
+}
+
+void conv_stem(const KernelCall& call) {
+  ConvParameters p;
+  __builtin_memcpy(&p, call.parameters, sizeof p);
+  const TensorRef &input = call.inputs[0], &output = call.outputs[0];
+  const BlockedExtent y = blocked_extent(output.dims, output.halo);
+  const bool last = p.channels_last != 0;
+  const std::int64_t channels = input.dims[last ? 3 : 1];
+  const std::int64_t h = input.dims[last ? 1 : 2], w = input.dims[last ? 2 : 3];
+  const std::int64_t sc = last ? 1 : h * w, sy = last ? w * channels : w;
+  const std::int64_t sx = last ? channels : 1;
+  const auto* in = reinterpret_cast<const float*>(input.data);
+  const auto* weights = reinterpret_cast<const float*>(call.inputs[1].data);
+  const auto* bias = reinterpret_cast<const float*>(call.inputs[2].data);
+  float* out = reinterpret_cast<float*>(output.data) + y.origin;
+  Finish finish = make_finish(p.epilogue);
+  std::size_t next = 3;
+  if (p.epilogue.activation == Activation::PRelu) {
+    finish.slopes = reinterpret_cast<const float*>(call.inputs[next++].data);
+  }
+  BlockedExtent r = y;
+  if (p.epilogue.residual != Residual::None) {
+    r = blocked_extent(output.dims, call.inputs[next].halo);
+    finish.residual = reinterpret_cast<const float*>(call.inputs[next].data) + r.origin;
+  }
+  Tile tiles[max_pixels + 1];
+  fill_tiles<max_pixels>(tiles);
+
+  Geometry g;
+  g.rows = channels * p.kernel_h;
+  g.kernel_w = p.kernel_w;
+  g.dilation_w = p.dilation_w;
+  g.stride = p.stride_w;
+  g.row = (y.w - 1) * g.stride + (g.kernel_w - 1) * g.dilation_w + 1;
+  const std::int64_t weight_block = channels * p.kernel_h * p.kernel_w * 16;
+  // Where the buffer's columns lie in the input.
+  const std::int64_t left = p.pad_left;
+  const std::int64_t x0 = smaller(left, g.row), x1 = smaller(g.row, left + w);
+
+  const auto row = [&](std::int64_t index) {
+    const std::int64_t n = index / y.h, oy = index % y.h;
+    auto* buffer = reinterpret_cast<float*>(
+        thread_scratch(static_cast<std::size_t>(g.rows * g.row) * sizeof(float)));
+    for (std::int64_t c = 0; c < channels; ++c) {
+      for (std::int64_t ky = 0; ky < p.kernel_h; ++ky) {
+        float* to = buffer + (c * p.kernel_h + ky) * g.row;
+        const std::int64_t iy = oy * p.stride_h - p.pad_top + ky * p.dilation_h;
+        if (iy < 0 || iy >= h) {
+          for (std::int64_t i = 0; i < g.row; ++i)
+            to[i] = 0.0f;
+          continue;
+        }
+        const float* from = in + n * h * w * channels + c * sc + iy * sy;
+        for (std::int64_t i = 0; i < x0; ++i)
+          to[i] = 0.0f;
+        if (sx == 1) {
+          __builtin_memcpy(to + x0, from + x0 - left,
+                           static_cast<std::size_t>(larger(0, x1 - x0)) * sizeof(float));
+        } else {
+          for (std::int64_t i = x0; i < x1; ++i)
+            to[i] = from[(i - left) * sx];
+        }
+        for (std::int64_t i = larger(x0, x1); i < g.row; ++i)
+          to[i] = 0.0f;
+      }
+    }
+    for (std::int64_t ob = 0; ob < y.blocks; ++ob) {
+      float* ox = out + n * y.image + ob * y.plane + oy * y.row;
+      const float* rx = finish.residual != nullptr
+                            ? finish.residual + n * r.image + ob * r.plane + oy * r.row
+                            : nullptr;
+      const float* slopes = finish.slopes != nullptr ? finish.slopes + ob * 16 : nullptr;
+      std::int64_t rest = y.w, at = 0, count = ceil_div(rest, max_pixels);
+      while (rest > 0) {
+        const std::int64_t pixels = ceil_div(rest, count);
+        tiles[pixels](buffer + at * g.stride, weights + ob * weight_block, bias + ob * 16,
+                      ox + at * 16, g, finish, rx != nullptr ? rx + at * 16 : nullptr, slopes);
+        at += pixels;
+        rest -= pixels;
+        --count;
+      }
+    }
+  };
+  call.pool->run(y.n * y.h, row);
+}
+
+}  // namespace rulec::kernels::RULEC_ISA

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Rows of A times packed columns: the inner product kernel that gemm, matmul and the recurrent
+// cells share. W is [blocks][depth][16]; the order of additions does not depend on the tile.
+
+#include "runtime/kernels/activation.h"
+
+namespace rulec::kernels::RULEC_ISA {
+
+struct Product {
+  const float* a = nullptr;
+  std::int64_t row = 0;  // floats between rows of A
+  std::int64_t depth = 0;
+  const float* w = nullptr;
+  const float* bias = nullptr;  // padded to 16, or null
+  float* out = nullptr;
+  std::int64_t out_row = 0;
+  std::int64_t columns = 0;  // of the output, counted from w's first
+  Finish finish;
+};
+
+#if defined(__AVX512F__)
+inline constexpr int product_rows = 14, row_blocks = 4;
+#elif defined(__AVX2__)
+inline constexpr int product_rows = 6, row_blocks = 4;
+#else
+inline constexpr int product_rows = 3, row_blocks = 2;
+#endif
+
+template <int P, int B>
+static void product_tile(const Product& g, std::int64_t row, std::int64_t block) {
+  constexpr int V = B * vectors;
+  Vec acc[P][V];
+  for (int v = 0; v < V; ++v) {
+    const Vec start = g.bias != nullptr ? load(g.bias + block * 16 + v * lanes) : splat(0.0f);
+    for (int p = 0; p < P; ++p)
+      acc[p][v] = start;
+  }
+  const float* a = g.a + row * g.row;
+  const float* w = g.w + block * g.depth * 16;
+  for (std::int64_t k = 0; k < g.depth; ++k) {
+    Vec weight[V];
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) {
+      weight[v] = load(w + (v / vectors) * g.depth * 16 + (v % vectors) * lanes);
+    }
+    w += 16;
+#pragma GCC unroll 14
+    for (int p = 0; p < P; ++p) {
+      const Vec value = splat(a[p * g.row + k]);
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v)
+        acc[p][v] = fma(value, weight[v], acc[p][v]);
+    }
+  }
+  const Finish& f = g.finish;
+  const Vec low = splat(f.low), high = splat(f.high);
+  for (int p = 0; p < P; ++p) {
+    for (int b = 0; b < B; ++b) {
+      const std::int64_t column = (block + b) * 16;
+      const std::int64_t valid = smaller(16, g.columns - column);
+      if (valid <= 0) continue;
+      const std::int64_t at = (row + p) * g.out_row + column;
+      alignas(64) float values[16], added[16];
+      const bool whole = valid == 16;
+      const float* residual = f.residual != nullptr ? f.residual + at : nullptr;
+      if (!whole && residual != nullptr) {
+        for (int i = 0; i < 16; ++i)
+          added[i] = i < valid ? residual[i] : 0.0f;
+        residual = added;
+      }
+      float* to = whole && f.bounds_only ? g.out + at : values;
+      for (int v = 0; v < vectors; ++v) {
+        Vec y = acc[p][b * vectors + v];
+        if (f.bounds_only) {
+          if (f.add_before) y = y + load(residual + v * lanes);
+          y = minimum(high, maximum(low, y));
+        }
+        store(to + v * lanes, y);
+      }
+      if (to == values) {
+        if (!f.bounds_only) {
+          finish_slowly(f, values, f.slopes != nullptr ? f.slopes + column : nullptr, residual, 16);
+        }
+        for (std::int64_t i = 0; i < valid; ++i)
+          g.out[at + i] = values[i];
+      }
+    }
+  }
+}
+
+template <int P, int B>
+static void product_remainder(const Product& g, std::int64_t row, std::int64_t rows,
+                              std::int64_t block) {
+  if constexpr (P > 0) {
+    if (rows == P) return product_tile<P, B>(g, row, block);
+    return product_remainder<P - 1, B>(g, row, rows, block);
+  }
+}
+
+// out[row0 … row1)[16 block0 … 16 block1) of the product.
+[[maybe_unused]] static void product(const Product& g, std::int64_t row0, std::int64_t row1,
+                                     std::int64_t block0, std::int64_t block1) {
+  std::int64_t block = block0;
+  if (row1 - row0 == 1) {
+    for (; block + row_blocks <= block1; block += row_blocks) {
+      product_tile<1, row_blocks>(g, row0, block);
+    }
+  }
+#if defined(__AVX512F__)
+  for (; block + 2 <= block1; block += 2) {
+    std::int64_t row = row0;
+    for (; row + product_rows <= row1; row += product_rows) {
+      product_tile<product_rows, 2>(g, row, block);
+    }
+    product_remainder<product_rows - 1, 2>(g, row, row1 - row, block);
+  }
+#endif
+  for (; block < block1; ++block) {
+    std::int64_t row = row0;
+    for (; row + product_rows <= row1; row += product_rows) {
+      product_tile<product_rows, 1>(g, row, block);
+    }
+    product_remainder<product_rows - 1, 1>(g, row, row1 - row, block);
+  }
+}
+
+}  // namespace rulec::kernels::RULEC_ISA

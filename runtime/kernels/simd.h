@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A vector of floats as wide as the instruction set that this translation unit is compiled for
+// (namespace RULEC_ISA: portable, avx2, avx512; see CMakeLists.txt), and the elementary functions
+// on it. Every function here is forced inline, so that no copy for one set is linked into another.
+
+#include <cstdint>
+
+#include <immintrin.h>
+
+#define RULEC_INLINE inline __attribute__((always_inline))
+#define RULEC_LAMBDA_INLINE __attribute__((always_inline))
+
+namespace rulec::kernels::RULEC_ISA {
+
+#if defined(__AVX512F__)
+inline constexpr int lanes = 16;
+using Vec = __m512;
+using IntVec = __m512i;
+RULEC_INLINE Vec load(const float* p) {
+  return _mm512_loadu_ps(p);
+}
+RULEC_INLINE void store(float* p, Vec v) {
+  _mm512_storeu_ps(p, v);
+}
+RULEC_INLINE Vec splat(float x) {
+  return _mm512_set1_ps(x);
+}
+RULEC_INLINE Vec fma(Vec a, Vec b, Vec c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
+RULEC_INLINE Vec maximum(Vec a, Vec b) {
+  return _mm512_max_ps(a, b);
+}
+RULEC_INLINE Vec minimum(Vec a, Vec b) {
+  return _mm512_min_ps(a, b);
+}
+RULEC_INLINE Vec square_root(Vec a) {
+  return _mm512_sqrt_ps(a);
+}
+RULEC_INLINE Vec round_even(Vec a) {
+  return _mm512_roundscale_ps(a, 8);
+}
+RULEC_INLINE Vec round_down(Vec a) {
+  return _mm512_roundscale_ps(a, 9);
+}
+RULEC_INLINE IntVec to_int(Vec a) {
+  return _mm512_cvtps_epi32(a);
+}
+RULEC_INLINE Vec to_float(IntVec a) {
+  return _mm512_cvtepi32_ps(a);
+}
+RULEC_INLINE IntVec bits(Vec a) {
+  return _mm512_castps_si512(a);
+}
+RULEC_INLINE Vec from_bits(IntVec a) {
+  return _mm512_castsi512_ps(a);
+}
+RULEC_INLINE IntVec splat_int(int x) {
+  return _mm512_set1_epi32(x);
+}
+RULEC_INLINE IntVec add_int(IntVec a, IntVec b) {
+  return _mm512_add_epi32(a, b);
+}
+RULEC_INLINE IntVec and_int(IntVec a, IntVec b) {
+  return _mm512_and_si512(a, b);
+}
+RULEC_INLINE IntVec or_int(IntVec a, IntVec b) {
+  return _mm512_or_si512(a, b);
+}
+RULEC_INLINE IntVec shift_left_23(IntVec a) {
+  return _mm512_slli_epi32(a, 23);
+}
+RULEC_INLINE IntVec shift_right_23(IntVec a) {
+  return _mm512_srli_epi32(a, 23);
+}
+// a < b ? yes : no
+RULEC_INLINE Vec where_less(Vec a, Vec b, Vec yes, Vec no) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+}
+#elif defined(__AVX2__)
+inline constexpr int lanes = 8;
+using Vec = __m256;
+using IntVec = __m256i;
+RULEC_INLINE Vec load(const float* p) {
+  return _mm256_loadu_ps(p);
+}
+RULEC_INLINE void store(float* p, Vec v) {
+  _mm256_storeu_ps(p, v);
+}
+RULEC_INLINE Vec splat(float x) {
+  return _mm256_set1_ps(x);
+}
+RULEC_INLINE Vec fma(Vec a, Vec b, Vec c) {
+  return _mm256_fmadd_ps(a, b, c);
+}
+RULEC_INLINE Vec maximum(Vec a, Vec b) {
+  return _mm256_max_ps(a, b);
+}
+RULEC_INLINE Vec minimum(Vec a, Vec b) {
+  return _mm256_min_ps(a, b);
+}
+RULEC_INLINE Vec square_root(Vec a) {
+  return _mm256_sqrt_ps(a);
+}
+RULEC_INLINE Vec round_even(Vec a) {
+  return _mm256_round_ps(a, 8);
+}
+RULEC_INLINE Vec round_down(Vec a) {
+  return _mm256_round_ps(a, 9);
+}
+RULEC_INLINE IntVec to_int(Vec a) {
+  return _mm256_cvtps_epi32(a);
+}
+RULEC_INLINE Vec to_float(IntVec a) {
+  return _mm256_cvtepi32_ps(a);
+}
+RULEC_INLINE IntVec bits(Vec a) {
+  return _mm256_castps_si256(a);
+}
+RULEC_INLINE Vec from_bits(IntVec a) {
+  return _mm256_castsi256_ps(a);
+}
+RULEC_INLINE IntVec splat_int(int x) {
+  return _mm256_set1_epi32(x);
+}
+RULEC_INLINE IntVec add_int(IntVec a, IntVec b) {
+  return _mm256_add_epi32(a, b);
+}
+RULEC_INLINE IntVec and_int(IntVec a, IntVec b) {
+  return _mm256_and_si256(a, b);
+}
+RULEC_INLINE IntVec or_int(IntVec a, IntVec b) {
+  return _mm256_or_si256(a, b);
+}
+RULEC_INLINE IntVec shift_left_23(IntVec a) {
+  return _mm256_slli_epi32(a, 23);
+}
+RULEC_INLINE IntVec shift_right_23(IntVec a) {
+  return _mm256_srli_epi32(a, 23);
+}
+RULEC_INLINE Vec where_less(Vec a, Vec b, Vec yes, Vec no) {
+  return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+#else
+inline constexpr int lanes = 4;
+using Vec = __m128;
+using IntVec = __m128i;
+RULEC_INLINE Vec load(const float* p) {
+  return _mm_loadu_ps(p);
+}
+RULEC_INLINE void store(float* p, Vec v) {
+  _mm_storeu_ps(p, v);
+}
+RULEC_INLINE Vec splat(float x) {
+  return _mm_set1_ps(x);
+}
+RULEC_INLINE Vec fma(Vec a, Vec b, Vec c) {
+  return _mm_add_ps(_mm_mul_ps(a, b), c);
+}
+RULEC_INLINE Vec maximum(Vec a, Vec b) {
+  return _mm_max_ps(a, b);
+}
+RULEC_INLINE Vec minimum(Vec a, Vec b) {
+  return _mm_min_ps(a, b);
+}
+RULEC_INLINE Vec square_root(Vec a) {
+  return _mm_sqrt_ps(a);
+}
+RULEC_INLINE IntVec to_int(Vec a) {
+  return _mm_cvtps_epi32(a);
+}
+RULEC_INLINE Vec to_float(IntVec a) {
+  return _mm_cvtepi32_ps(a);
+}
+RULEC_INLINE Vec where_less(Vec a, Vec b, Vec yes, Vec no) {
+  const Vec mask = _mm_cmplt_ps(a, b);
+  return _mm_or_ps(_mm_and_ps(mask, yes), _mm_andnot_ps(mask, no));
+}
+// Beyond 2^23 a float is whole already (and would not fit an integer).
+RULEC_INLINE Vec round_even(Vec a) {
+  const Vec magnitude = _mm_andnot_ps(_mm_set1_ps(-0.0f), a);
+  return where_less(magnitude, _mm_set1_ps(8388608.0f), to_float(to_int(a)), a);
+}
+RULEC_INLINE Vec round_down(Vec a) {
+  const Vec r = round_even(a);
+  return where_less(a, r, _mm_sub_ps(r, _mm_set1_ps(1.0f)), r);
+}
+RULEC_INLINE IntVec bits(Vec a) {
+  return _mm_castps_si128(a);
+}
+RULEC_INLINE Vec from_bits(IntVec a) {
+  return _mm_castsi128_ps(a);
+}
+RULEC_INLINE IntVec splat_int(int x) {
+  return _mm_set1_epi32(x);
+}
+RULEC_INLINE IntVec add_int(IntVec a, IntVec b) {
+  return _mm_add_epi32(a, b);
+}
+RULEC_INLINE IntVec and_int(IntVec a, IntVec b) {
+  return _mm_and_si128(a, b);
+}
+RULEC_INLINE IntVec or_int(IntVec a, IntVec b) {
+  return _mm_or_si128(a, b);
+}
+RULEC_INLINE IntVec shift_left_23(IntVec a) {
+  return _mm_slli_epi32(a, 23);
+}
+RULEC_INLINE IntVec shift_right_23(IntVec a) {
+  return _mm_srli_epi32(a, 23);
+}
+#endif
+
+inline constexpr int vectors = 16 / lanes;  // of one block of 16 channels
+
+RULEC_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) {
+  return a < b ? a : b;
+}
+RULEC_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) {
+  return a > b ? a : b;
+}
+RULEC_INLINE std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+RULEC_INLINE Vec absolute(Vec x) {
+  return from_bits(and_int(bits(x), splat_int(0x7fffffff)));
+}
+RULEC_INLINE Vec with_sign_of(Vec magnitude, Vec sign) {
+  return from_bits(or_int(bits(magnitude), and_int(bits(sign), splat_int(INT32_MIN))));
+}
+
+// e^x to 2 units in the last place: 2^n e^r with |r| <= ln2/2. Saturates at the ends of float.
+RULEC_INLINE Vec exponential(Vec x) {
+  // The operand that may be NaN stands second: minimum and maximum return it.
+  const Vec c = minimum(splat(88.72f), maximum(splat(-87.33f), x));
+  const Vec n = round_even(c * splat(1.44269504f));
+  Vec r = fma(n, splat(-0.693359375f), c);
+  r = fma(n, splat(2.12194440e-4f), r);
+  Vec p = splat(1.9875691500e-4f);
+  p = fma(p, r, splat(1.3981999507e-3f));
+  p = fma(p, r, splat(8.3334519073e-3f));
+  p = fma(p, r, splat(4.1665795894e-2f));
+  p = fma(p, r, splat(1.6666665459e-1f));
+  p = fma(p, r, splat(5.0000001201e-1f));
+  p = fma(p, r * r, r + splat(1.0f));
+  // n is at most 128: two factors, so that neither leaves the range of exponents.
+  const Vec half = round_down(n * splat(0.5f));
+  const Vec a = from_bits(shift_left_23(add_int(to_int(half), splat_int(127))));
+  const Vec b = from_bits(shift_left_23(add_int(to_int(n - half), splat_int(127))));
+  return p * a * b;
+}
+
+RULEC_INLINE Vec sigmoid(Vec x) {
+  return splat(1.0f) / (splat(1.0f) + exponential(-x));
+}
+
+// tanh as a ratio of polynomials on the range where it is not yet ±1.
+RULEC_INLINE Vec hyperbolic_tangent(Vec x) {
+  const Vec c = minimum(splat(7.90531110763549805f), maximum(splat(-7.90531110763549805f), x));
+  const Vec s = c * c;
+  Vec p = splat(-2.76076847742355e-16f);
+  p = fma(p, s, splat(2.00018790482477e-13f));
+  p = fma(p, s, splat(-8.60467152213735e-11f));
+  p = fma(p, s, splat(5.12229709037114e-08f));
+  p = fma(p, s, splat(1.48572235717979e-05f));
+  p = fma(p, s, splat(6.37261928875436e-04f));
+  p = fma(p, s, splat(4.89352455891786e-03f));
+  Vec q = splat(1.19825839466702e-06f);
+  q = fma(q, s, splat(1.18534705686654e-04f));
+  q = fma(q, s, splat(2.26843463243900e-03f));
+  q = fma(q, s, splat(4.89352518554385e-03f));
+  return c * p / q;
+}
+
+// erf to 1.5e-7 (Abramowitz and Stegun 7.1.26).
+RULEC_INLINE Vec error_function(Vec x) {
+  const Vec a = absolute(x);
+  const Vec t = splat(1.0f) / fma(splat(0.3275911f), a, splat(1.0f));
+  Vec p = splat(1.061405429f);
+  p = fma(p, t, splat(-1.453152027f));
+  p = fma(p, t, splat(1.421413741f));
+  p = fma(p, t, splat(-0.284496736f));
+  p = fma(p, t, splat(0.254829592f));
+  return with_sign_of(splat(1.0f) - p * t * exponential(-(a * a)), x);
+}
+
+// ln x; NaN below zero, -infinity at zero, infinity at infinity.
+RULEC_INLINE Vec logarithm(Vec x) {
+  const Vec infinity = splat(__builtin_inff());
+  const Vec tiny = splat(1.17549435e-38f);
+  const Vec subnormal = where_less(x, tiny, splat(1.0f), splat(0.0f));
+  const Vec scaled = where_less(x, tiny, x * splat(8388608.0f), x);
+  Vec e =
+      to_float(add_int(shift_right_23(bits(scaled)), splat_int(-126))) - subnormal * splat(23.0f);
+  Vec m = from_bits(or_int(and_int(bits(scaled), splat_int(0x007fffff)), splat_int(0x3f000000)));
+  const Vec small = splat(0.70710678f);
+  e = where_less(m, small, e - splat(1.0f), e);
+  m = where_less(m, small, m + m, m) - splat(1.0f);
+  const Vec z = m * m;
+  Vec p = splat(7.0376836292e-2f);
+  p = fma(p, m, splat(-1.1514610310e-1f));
+  p = fma(p, m, splat(1.1676998740e-1f));
+  p = fma(p, m, splat(-1.2420140846e-1f));
+  p = fma(p, m, splat(1.4249322787e-1f));
+  p = fma(p, m, splat(-1.6668057665e-1f));
+  p = fma(p, m, splat(2.0000714765e-1f));
+  p = fma(p, m, splat(-2.4999993993e-1f));
+  p = fma(p, m, splat(3.3333331174e-1f));
+  Vec y = p * m * z;
+  y = fma(e, splat(-2.12194440e-4f), y);
+  y = fma(splat(-0.5f), z, y);
+  y = fma(e, splat(0.693359375f), m + y);
+  // What is not below infinity is infinity or NaN, and its own logarithm.
+  y = where_less(x, infinity, y, x);
+  const Vec nan = splat(__builtin_nanf(""));
+  y = where_less(x, splat(0.0f), nan, y);
+  // Zero of either sign: magnitude below the least subnormal.
+  const Vec magnitude = absolute(x);
+  return where_less(magnitude, splat(1.4e-45f), splat(-__builtin_inff()), y);
+}
+
+}  // namespace rulec::kernels::RULEC_ISA

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole models: the engine gives what the reference evaluator gives, with one thread and with two.
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "compiler/backend/build.h"
+#include "matcher/evaluate.h"
+#include "matcher/onnx_io.h"
+#include "runtime/session.h"
+
+namespace rulec {
+namespace {
+
+struct Case {
+  const char* file;
+  std::map<std::string, std::int64_t> dims = {};
+  std::map<std::string, std::vector<std::int64_t>> shapes = {};
+  std::map<std::string, std::int64_t> run_dims = {};  // of dimensions that stay dynamic
+  std::map<std::string, std::vector<std::int64_t>> run_shapes = {};
+};
+
+// Small integers and uniform numbers; what a model makes of them is its own affair.
+Tensor random_tensor(DType dtype, const Shape& shape, std::mt19937& random) {
+  Tensor t = Tensor::zeros(dtype, shape);
+  std::uniform_real_distribution<double> uniform(0.0, 1.0);
+  for (std::int64_t i = 0; i < t.size(); ++i) {
+    if (is_float(dtype)) {
+      t.set_number(i, uniform(random));
+    } else {
+      t.set_integer(i, static_cast<std::int64_t>(uniform(random) * (dtype == DType::U8 ? 255 : 2)));
+    }
+  }
+  return t;
+}
+
+void compare(const std::string& name, const Value& want, const Value& got) {
+  ASSERT_EQ(want.is_tensor(), got.is_tensor()) << name;
+  if (!want.is_tensor()) return;
+  const Tensor &a = want.tensor(), &b = got.tensor();
+  ASSERT_EQ(a.dtype(), b.dtype()) << name;
+  ASSERT_EQ(to_string(a.shape()), to_string(b.shape())) << name;
+  if (a.dtype() == DType::String) {
+    EXPECT_EQ(a.strings(), b.strings()) << name;
+    return;
+  }
+  double worst = 0;
+  std::int64_t at = -1;
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    const double x = a.number(i), y = b.number(i);
+    if (std::isnan(x) && std::isnan(y)) continue;
+    if (x == y) continue;
+    const double error = std::abs(x - y) / (1e-4 + 1e-3 * std::abs(x));
+    if (!(error <= worst)) {
+      worst = std::isnan(error) ? 1e30 : error;
+      at = i;
+    }
+  }
+  EXPECT_LE(worst, 1.0) << name << to_string(a.shape()) << " differs most at " << at << ": "
+                        << (at < 0 ? 0.0 : a.number(at)) << " and "
+                        << (at < 0 ? 0.0 : b.number(at));
+}
+
+class EngineModels : public testing::TestWithParam<Case> {};
+
+TEST_P(EngineModels, AgreeWithTheEvaluator) {
+  const std::filesystem::path path =
+      std::filesystem::path(RULEC_SHARED_DIR) / "models" / GetParam().file;
+  if (!std::filesystem::exists(path)) {
+    if (const char* ci = std::getenv("CI"); ci != nullptr && std::string(ci) == "true") {
+      FAIL() << path << " is missing";
+    }
+    GTEST_SKIP() << path << " is not there";
+  }
+  auto model = import_onnx(path);
+  ASSERT_TRUE(model) << model.error().message;
+  BuildOptions options;
+  options.dims = GetParam().dims;
+  options.input_shapes = GetParam().shapes;
+  options.fast_kernels = std::getenv("RULEC_GENERIC_ONLY") == nullptr;
+  auto built = build_engine(*model, options);
+  ASSERT_TRUE(built) << built.error().message;
+  if (std::getenv("RULEC_REPORT") != nullptr) {
+    for (const auto& r : built->report) {
+      fmt::print("{:<24} {:<40} {:<10} {}\n", r.type, r.node, r.kernel, r.note);
+    }
+    for (const auto& w : built->warnings)
+      fmt::print("warning: {}\n", w);
+  }
+  auto engine = Engine::load_bytes(built->bytes, {.verify_weights = true});
+  ASSERT_TRUE(engine) << engine.error().message;
+  auto session = Session::create(*engine, {.threads = 1});
+  ASSERT_TRUE(session) << session.error().message;
+  std::mt19937 random(7);
+  std::vector<Value> inputs;
+  std::vector<std::pair<ValueId, Value>> feeds;
+  for (const EnginePort& port : engine->inputs()) {
+    if (port.has_default) {
+      inputs.emplace_back();
+      continue;
+    }
+    Shape shape;
+    if (const auto it = GetParam().run_shapes.find(port.name); it != GetParam().run_shapes.end()) {
+      shape = it->second;
+    } else {
+      for (const PortDim& d : port.dims) {
+        std::int64_t size = d.size;
+        if (size < 0) {
+          const auto known = GetParam().run_dims.find(d.symbol);
+          size = known == GetParam().run_dims.end() ? 1 : known->second;
+        }
+        shape.push_back(size);
+      }
+    }
+    inputs.emplace_back(random_tensor(port.dtype, shape, random));
+    for (ValueId id : model->graph(model->main()).inputs) {
+      if (model->value(id).name == port.name) feeds.emplace_back(id, inputs.back());
+    }
+  }
+  auto got = session->run(inputs);
+  ASSERT_TRUE(got) << got.error().message;
+  auto again = session->run(inputs);
+  ASSERT_TRUE(again);
+  auto two = Session::create(*engine, {.threads = 2});
+  ASSERT_TRUE(two);
+  auto parallel = two->run(inputs);
+  ASSERT_TRUE(parallel);
+  const auto start = std::chrono::steady_clock::now();
+  Evaluator evaluator(*model);
+  const auto& outputs = model->graph(model->main()).outputs;
+  auto want = evaluator.run(feeds, outputs);
+  ASSERT_TRUE(want) << want.error().message;
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+  ASSERT_EQ(got->size(), want->size());
+  for (std::size_t i = 0; i < want->size(); ++i) {
+    compare(engine->outputs()[i].name, (*want)[i], (*got)[i]);
+    if ((*got)[i].is_tensor()) {
+      EXPECT_TRUE(same_bits((*got)[i].tensor(), (*again)[i].tensor())) << "a second run differs";
+      EXPECT_TRUE(same_bits((*got)[i].tensor(), (*parallel)[i].tensor())) << "two threads differ";
+    }
+  }
+  fmt::print("{}: {} operations, {} generic, arena {} KB, evaluator {:.2f} s\n", GetParam().file,
+             built->operations, built->generic_operations, built->arena_bytes / 1024,
+             spent.count());
+}
+
+std::string test_name(const testing::TestParamInfo<Case>& info) {
+  std::string name = info.param.file;
+  for (char& c : name)
+    c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  return name + "_" + std::to_string(info.index);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shared, EngineModels,
+    testing::Values(Case{"mnist.onnx"},
+                    Case{.file = "ImageClassifier.onnx", .dims = {{"batch_size", 1}}},
+                    Case{"version-RFB-320_simplified.onnx"}, Case{"version-RFB-320.onnx"},
+                    Case{"face_detection_back_256x256_float32_opt.onnx"}, Case{"FastestDet.onnx"},
+                    Case{.file = "squeezenet_tensor_input.onnx", .dims = {{"None", 1}}},
+                    Case{.file = "pytorch_super_resolution.onnx", .dims = {{"batch_size", 1}}},
+                    Case{"yolox_nano.onnx"}, Case{"gtcrn_simple.onnx"}, Case{"model_1.onnx"},
+                    Case{"model_2.onnx"}, Case{.file = "nmp.onnx", .dims = {{"unk__749", 1}}},
+                    Case{.file = "standard_v3_3.onnx", .dims = {{"unk__214", 1}}},
+                    Case{.file = "post_process.onnx", .dims = {{"batch_size", 1}}},
+                    Case{.file = "post_process.onnx"}, Case{"If_p2_11.onnx"},
+                    Case{"Loop_3_16.onnx"}, Case{"loop.onnx"}, Case{"crop_and_resize.onnx"},
+                    Case{.file = "nuphar_tiny_model_with_loop.onnx", .run_dims = {{"sequence", 4}}},
+                    Case{.file = "gpt2_past.onnx", .run_dims = {{"batch_size", 1}, {"seq_len", 3}}},
+                    Case{.file = "BertForQuestionAnswering_pt14_op10.onnx",
+                         .dims = {{"batch_size", 1}, {"max_seq_len", 16}}},
+                    Case{.file = "TFBertForQuestionAnswering.onnx", .dims = {{"batch_size", 1}}},
+                    Case{.file = "qdq_minimal_model.onnx",
+                         .run_shapes = {{"input", {1, 3, 32, 48}}}},
+                    Case{.file = "MauiModelTester_model.onnx", .dims = {{"batch", 1}}},
+                    Case{.file = "nms_dynamic_batch_test.onnx",
+                         .run_shapes = {{"boxes", {2, 6, 4}}, {"scores", {2, 1, 6}}}},
+                    Case{.file = "tfod/effdet_d0_c6_noloop_op13.onnx"}),
+    test_name);
+
+}  // namespace
+}  // namespace rulec
