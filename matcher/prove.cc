@@ -516,7 +516,8 @@ class Proof {
       found = fmt::format("no value below equals a result of {} on all probes; {} needs the rest",
                           use_.templ.name, names);
     } else {
-      found = fmt::format("{} needs values that {} does not return", names, use_.templ.name);
+      found = fmt::format("{} need{} values that {} does not return", names,
+                          needing.size() == 1 ? "s" : "", use_.templ.name);
       if (!free.empty() && use_.graph == model().main())
         found += fmt::format("; without them it fires: --outputs {}", fmt::join(free, ","));
     }

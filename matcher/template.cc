@@ -140,6 +140,10 @@ class Firer {
     Shortfall shortfall;
     for (std::size_t i = 0; i < assignments.size() && i < most_assignments; ++i) {
       auto outcome = try_assignment(assignments[i], shortfall);
+      // All results were there, and others are wanted: other ports will not change that.
+      const bool settled =
+          !outcome && shortfall.bound >= static_cast<int>(use_.templ.outputs.size());
+      if (settled) break;
       if (!outcome) continue;
       model_ = std::move(outcome->model);
       Firing& firing = outcome->firing;
