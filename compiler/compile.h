@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "compiler/rule_files.h"
+#include "compiler/rule_test.h"
 #include "matcher/match.h"
 #include "matcher/op_table.h"
 #include "matcher/rule.h"
@@ -27,7 +28,8 @@ struct CompileOptions {
 
 struct CompiledRules {
   RuleSet rules;
-  OpTable ops;  // with the operators that the files declare
+  OpTable ops;                  // with the operators that the files declare
+  std::vector<RuleTest> tests;  // of the requested files; they point into their syntax trees
 };
 
 // Nothing only after at least one error stands in a file's diagnostics or in `setting_errors`

@@ -57,6 +57,12 @@ bool Resolver::run() {
         resolve_edit(*edit, file);
       }
   }
+  for (Declared& file : declared_) {
+    if (!file.file || !files_.files[file.index].requested) continue;
+    current_ = &file;
+    for (const ast::Item& item : file.file->items)
+      if (const auto* test = std::get_if<ast::Test>(&item)) resolve_test(*test, file);
+  }
   resolve_phases();
   return !files_.has_errors() && setting_errors_.empty();
 }

@@ -125,7 +125,7 @@ class Resolver {
   void resolve_lets(const ast::Let& let, std::vector<Let>& out);
   CountBound resolve_bound(const ast::Bound& bound) const;
 
-  // resolve_pipeline.cc
+  // resolve_pipeline.cc, resolve_test.cc
   void resolve_edit(const ast::Edit& edit, Declared& file);
   void resolve_phases();
   void add_file_phases(const Declared& file);
@@ -139,6 +139,8 @@ class Resolver {
     bool found = false;
   };
   Members find_members(const Declared& file, std::string_view name) const;
+  void resolve_test(const ast::Test& source, const Declared& file);
+  bool is_constant_capture(const Rule& rule, std::string_view name) const;
   void collect_rules(const Declared& file, const ast::Pipeline& pipeline,
                      std::vector<RuleId>& rules, int depth) const;
 

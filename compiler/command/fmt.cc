@@ -27,7 +27,7 @@ static std::optional<std::string> formatted(const std::string& name, std::string
     ::fmt::print(stderr, "{}", render(source, diagnostics));
     return std::nullopt;
   }
-  return print(*file, source);
+  return print(*file);
 }
 
 int fmt(const FmtOptions& options) {

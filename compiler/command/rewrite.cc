@@ -39,7 +39,9 @@ int rewrite(const RewriteOptions& options) {
     }
   }
   Progress saving("writing");
-  ReportPaths paths{.model = options.model, .out = options.out};
+  ReportPaths paths;
+  paths.model = options.model;
+  paths.out = options.out;
   if (!options.dry_run) {
     const auto status =
         export_onnx(rewritten.model, options.out, std::get<ExportOptions>(exporting));

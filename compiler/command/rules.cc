@@ -49,7 +49,7 @@ Or<LoadedRules> load_rules(const RuleOptions& options, const std::string& extra)
   return out;
 }
 
-static std::string quoted(std::string_view text) {
+static std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -85,11 +85,11 @@ Or<std::string> edits_of(const RewriteFlags& flags) {
       complain("--input '{}': write 'PATTERN : TYPE', or 'PATTERN : TYPE -> NAME : TYPE'", input);
       return usage_fault;
     }
-    out += ::fmt::format("  input {} : {}", quoted(name), type);
+    out += ::fmt::format("  input {} : {}", in_quotes(name), type);
     if (arrow != input.npos) {
       const std::string right = input.substr(arrow + (input[arrow] == '-' ? 2 : 3));
       if (!split_typed(right, name, type)) name = trimmed(right), type.clear();
-      out += ::fmt::format(" -> {}", quoted(name));
+      out += ::fmt::format(" -> {}", in_quotes(name));
       if (!type.empty()) out += " : " + type;
     }
     out += '\n';
@@ -103,12 +103,12 @@ Or<std::string> edits_of(const RewriteFlags& flags) {
       complain("--dim {}: write NAME=N", dim);
       return usage_fault;
     }
-    out += ::fmt::format("  dim {} = {}\n", quoted(dim.substr(0, equals)), size);
+    out += ::fmt::format("  dim {} = {}\n", in_quotes(dim.substr(0, equals)), size);
   }
   if (!flags.outputs.empty()) {
     std::string names;
     for (const std::string& name : flags.outputs)
-      names += (names.empty() ? "" : ", ") + quoted(name);
+      names += (names.empty() ? "" : ", ") + in_quotes(name);
     out += ::fmt::format("  outputs = [{}]\n", names);
   }
   if (!out.empty()) out = "edit {\n" + out + "}\n";
