@@ -151,7 +151,7 @@ Image draw_boxes(const Image& picture, const Detections& detections,
   const int zoom = std::max(1, 640 / longer);
   Image out = resized(picture, picture.height * zoom, picture.width * zoom);
   const int size = std::max(out.height, out.width);
-  const int line = std::max(2, size / 250), scale = std::max(1, size / 320);
+  const int line = std::max(2, size / 200), scale = std::max(1, size / 320);
   // The best one is painted last, over the others.
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < detections.items.size(); ++i)

@@ -112,6 +112,9 @@ static std::string first_divergence(Subject& a, Subject& b, const Named& to_a, c
 
 static int tell(const VerifyOptions& options, const std::vector<OutputDifference>& totals,
                 const std::string& divergence, bool ok) {
+  for (const OutputDifference& total : totals)
+    if (!total.ok) complain("they differ: output {}", total.why);
+  if (!divergence.empty()) complain("the first value that differs is `{}`", divergence);
   if (options.json) {
     Json outputs = Json::array();
     for (const OutputDifference& total : totals)
@@ -140,9 +143,6 @@ static int tell(const VerifyOptions& options, const std::vector<OutputDifference
     ::fmt::print("{:{}}  {:9.2e}  {:9.2e}  {:9.2e}  {:12.9f}  {}\n", total.name, width,
                  total.max_abs, total.max_rel, total.rel_l2, total.cosine,
                  total.ok ? "ok" : "DIFFERS");
-  for (const OutputDifference& total : totals)
-    if (!total.ok) complain("they differ: output {}", total.why);
-  if (!divergence.empty()) complain("the first value that differs is `{}`", divergence);
   return ok ? done : input_fault;
 }
 
