@@ -144,6 +144,23 @@ static void write(Image& image, int top, int left, int scale, std::string_view t
   }
 }
 
+// Above the box, else below it, else inside at its top or bottom: the first place that is in the
+// picture and free of other labels; the last resort is on top of them.
+static Box place_label(const Box& box, int wide, int high, const Image& image,
+                       const std::vector<Box>& taken) {
+  const int left = std::max(0, std::min(box.left, image.width - wide));
+  const auto at = [&](int top) { return Box{top, left, top + high, left + wide}; };
+  for (const int top : {box.top - high, box.bottom, box.top, box.bottom - high}) {
+    const Box place = at(top);
+    const bool free = std::none_of(taken.begin(), taken.end(), [&](const Box& other) {
+      return place.top < other.bottom && other.top < place.bottom && place.left < other.right &&
+             other.left < place.right;
+    });
+    if (free && place.top >= 0 && place.bottom <= image.height) return place;
+  }
+  return at(std::clamp(box.top, 0, std::max(0, image.height - high)));
+}
+
 Image draw_boxes(const Image& picture, const Detections& detections,
                  const std::vector<std::string>& labels, double threshold) {
   // Small pictures are enlarged, so that lines and letters do not hide what they mark.
@@ -162,22 +179,28 @@ Image draw_boxes(const Image& picture, const Detections& detections,
   const auto at = [](double share, int of) {
     return static_cast<int>(std::lround(std::clamp(share, 0.0, 1.0) * of));
   };
-  for (const std::size_t index : order) {
-    const Detection& item = detections.items[index];
-    const Colour& colour =
-        palette[static_cast<std::size_t>(std::abs(item.category)) % palette.size()];
-    const Box box{at(item.top, out.height), at(item.left, out.width), at(item.bottom, out.height),
-                  at(item.right, out.width)};
-    fill(out, box, colour, 0.12);
-    frame(out, box, line, colour);
+  const auto box_of = [&](const Detection& item) {
+    return Box{at(item.top, out.height), at(item.left, out.width), at(item.bottom, out.height),
+               at(item.right, out.width)};
+  };
+  const auto colour_of = [](const Detection& item) -> const Colour& {
+    return palette[static_cast<std::size_t>(std::abs(item.category)) % palette.size()];
+  };
+  for (const std::size_t index : order)
+    fill(out, box_of(detections.items[index]), colour_of(detections.items[index]), 0.12);
+  for (const std::size_t index : order)
+    frame(out, box_of(detections.items[index]), line, colour_of(detections.items[index]));
+  // The labels of the best ones choose their places first.
+  std::vector<Box> taken;
+  for (auto index = order.rbegin(); index != order.rend(); ++index) {
+    const Detection& item = detections.items[*index];
     const std::string label = fmt::format(
         "{} {:.0f}%", label_of(item.category, labels, detections.first_class), 100 * item.score);
     const int wide = static_cast<int>(label.size()) * 6 * scale + 3 * scale, high = 11 * scale;
-    // Above the box where there is room, else inside; never out of the picture on the right.
-    const int top = box.top >= high ? box.top - high : box.top;
-    const int left = std::max(0, std::min(box.left, out.width - wide));
-    fill(out, {top, left, top + high, left + wide}, colour);
-    write(out, top + 2 * scale, left + 2 * scale, scale, label, {255, 255, 255});
+    const Box place = place_label(box_of(item), wide, high, out, taken);
+    taken.push_back(place);
+    fill(out, place, colour_of(item));
+    write(out, place.top + 2 * scale, place.left + 2 * scale, scale, label, {255, 255, 255});
   }
   return out;
 }
