@@ -5,6 +5,7 @@
 
 #include "compiler/command/command.h"
 #include "compiler/command/console.h"
+#include "compiler/command/report.h"
 #include "compiler/command/rules.h"
 #include "grammar/edit_distance.h"
 
@@ -54,7 +55,7 @@ int explain(const ExplainOptions& options) {
   const RuleSet& rules = rewritten.rules.compiled.rules;
   std::vector<RuleId> chosen;
   std::vector<std::string> names;
-  for (const RuleStatistics& statistics : rewritten.report.rules) {
+  for (const RuleStatistics& statistics : phase_rules(rewritten)) {
     names.push_back(rules[statistics.rule].name);
     if (options.rule.empty() || names.back() == options.rule) chosen.push_back(statistics.rule);
   }

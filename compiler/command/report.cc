@@ -22,6 +22,19 @@ std::vector<std::pair<std::string, std::size_t>> count_operators(const Model& mo
   return out;
 }
 
+std::vector<RuleStatistics> phase_rules(const Rewritten& rewritten) {
+  std::vector<RuleStatistics> out;
+  for (const RuleStatistics& statistics : rewritten.report.rules) {
+    const auto& phases = rewritten.rules.compiled.rules.phases;
+    if (std::any_of(phases.begin(), phases.end(), [&](const Phase& phase) {
+          return std::find(phase.rules.begin(), phase.rules.end(), statistics.rule) !=
+                 phase.rules.end();
+        }))
+      out.push_back(statistics);
+  }
+  return out;
+}
+
 static std::string numbers(const std::vector<double>& values) {
   if (values.size() == 1) return ::fmt::format("{:.7g}", values.front());
   std::string out = "[";
@@ -66,13 +79,14 @@ std::string text_report(const Rewritten& rewritten) {
   }
   for (const auto& [rule, count] : plain)
     line("fired      {} {} time{}", rules.rules[rule].name, count, count == 1 ? "" : "s");
-  for (const RuleStatistics& statistics : report.rules) {
+  const std::vector<RuleStatistics> run = phase_rules(rewritten);
+  for (const RuleStatistics& statistics : run) {
     if (statistics.fired > 0) continue;
     const auto miss = std::find_if(report.near_misses.begin(), report.near_misses.end(),
                                    [&](const NearMiss& m) { return m.rule == statistics.rule; });
     // Libraries bring many rules that have no business here; only near ones are worth a line.
     if (miss == report.near_misses.end()) {
-      if (report.rules.size() <= 8)
+      if (run.size() <= 8)
         line("not fired  {}: nothing in the model looks like it", rules[statistics.rule].name);
       continue;
     }
@@ -137,7 +151,7 @@ std::string json_report(const Rewritten& rewritten, const ReportPaths& paths) {
   Json firings = Json::array(), statistics = Json::array();
   for (const Firing& firing : report.firings)
     firings.push_back(of_firing(firing, rules[firing.rule]));
-  for (const RuleStatistics& rule : report.rules) {
+  for (const RuleStatistics& rule : phase_rules(rewritten)) {
     Json misses = Json::array();
     for (const NearMiss& miss : report.near_misses)
       if (miss.rule == rule.rule)

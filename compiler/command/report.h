@@ -14,6 +14,9 @@ namespace rulec::command {
 // "Conv 53 · Relu 49 · …" counted over all graphs, most frequent first.
 std::vector<std::pair<std::string, std::size_t>> count_operators(const Model& model);
 
+// Statistics of the rules that some phase runs, in order: a package's other rules are not listed.
+std::vector<RuleStatistics> phase_rules(const Rewritten& rewritten);
+
 // What fired and what was proven, what did not fire and why; a paragraph for each.
 std::string text_report(const Rewritten& rewritten);
 
