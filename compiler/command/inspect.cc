@@ -171,8 +171,11 @@ static int inspect_model(const InspectOptions& options) {
   }
   std::vector<std::string> warnings;
   infer_types(*model, warnings);
+  std::map<std::string, std::size_t> told;  // a fault of an exporter comes once a layer
   for (const std::string& warning : warnings)
-    complain("warning: {}", warning);
+    ++told[warning];
+  for (const auto& [warning, count] : told)
+    complain("warning: {}{}", warning, count > 1 ? ::fmt::format(" ({} times)", count) : "");
   const Totals totals = totals_of(*model);
   const auto counts = count_operators(*model);
   if (options.json) {

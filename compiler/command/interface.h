@@ -36,7 +36,7 @@ std::string list(const std::vector<Formal>& formals);
 
 // Values for every input without a default, the same for the same name, type, seed and trial.
 // Trials differ in their distribution: floats are N(0,1), U[0,1], U[-1,1], zeros, ones, small whole
-// numbers; integers are small and not negative, bytes noise, slopes and flat pictures. Unknown
+// numbers; integers are small and not negative, bytes slopes, noise and flat pictures. Unknown
 // dimensions take the size that `like` knows at the same input, else a small one; equal symbols are
 // equal sizes.
 Result<Named> make_inputs(const std::vector<Formal>& inputs, std::uint64_t seed, int trial,

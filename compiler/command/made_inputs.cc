@@ -62,6 +62,8 @@ class Sizes {
       const bool channels = channels_last ? axis + 1 == dims.size() : axis == 1;
       return channels ? 3 : 64;
     }
+    // A signal, more likely than a row of features: those have a known size.
+    if (dims.size() == 2 && is_float(formal.type.dtype)) return 512;
     return 8;
   }
 
@@ -92,17 +94,17 @@ static double draw_float(Random& random, int kind) {
 
 // Indices and token ids as well as counts: small, never negative.
 static std::int64_t draw_integer(Random& random, int kind) {
-  constexpr std::int64_t bounds[distributions] = {10, 2, 4, 1, 0, 30};
+  constexpr std::int64_t bounds[distributions] = {2, 10, 4, 1, 0, 30};
   return bounds[kind] == 0 ? 1 : random.below(bounds[kind]);
 }
 
-// Pictures: noise, a slope with a little noise, dark, black, white, bright.
+// Pictures: a slope with a little noise, noise, dark, black, white, bright.
 static std::int64_t draw_byte(Random& random, int kind, std::int64_t index, std::int64_t count) {
   switch (kind) {
     case 0:
-      return random.below(256);
-    case 1:
       return (223 * index) / std::max<std::int64_t>(1, count) + random.below(32);
+    case 1:
+      return random.below(256);
     case 2:
       return random.below(64);
     case 3:

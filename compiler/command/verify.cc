@@ -147,12 +147,17 @@ static int tell(const VerifyOptions& options, const std::vector<OutputDifference
 }
 
 int verify(const VerifyOptions& options) {
-  const auto a = Subject::open(options.a, {.how = How::Double});
+  // Two models are compared in double, where only their meaning differs; an engine computes in its
+  // model's own types, and (quantization!) those belong to what the model means.
+  const auto engine_a = is_engine_file(options.a), engine_b = is_engine_file(options.b);
+  const bool engine = engine_a && engine_b && (*engine_a || *engine_b);
+  const OpenOptions how{.how = engine ? How::Reference : How::Double};
+  const auto a = Subject::open(options.a, how);
   if (!a) {
     complain("{}", a.error().message);
     return input_fault;
   }
-  const auto b = Subject::open(options.b, {.how = How::Double});
+  const auto b = Subject::open(options.b, how);
   if (!b) {
     complain("{}", b.error().message);
     return input_fault;
@@ -195,7 +200,7 @@ int verify(const VerifyOptions& options) {
     const auto x = left.run(*to_a);
     const auto y = right.run(*to_b);
     if (!x && !y) {  // these inputs are none for the model
-      failed = x.error().message;
+      if (failed.empty()) failed = x.error().message;
       continue;
     }
     if (!x || !y) {
