@@ -145,6 +145,9 @@ void Resolver::resolve_lets(const ast::Let& let, std::vector<Let>& out) {
   for (const ast::Define* define : waiting) {
     Let next;
     if (const auto* origin = std::get_if<ast::Origin>(&define->value)) {
+      diagnostics().error(DiagnosticKind::NotSupported, define->name.span,
+                          "a `let` that takes a value `from` a source or a scope is not supported "
+                          "yet; ports of templates may say `from`");
       if (const auto* glob = std::get_if<ast::String>(&origin->where)) {
         next.from_scope = glob->value;
       } else {
