@@ -325,6 +325,9 @@ bool one_distinct_value(const Tensor& tensor) {
 }
 
 std::optional<AttributeValue> attribute_from_tensor(const Tensor& tensor, AttributeKind kind) {
+  const bool numeric = kind == AttributeKind::Int || kind == AttributeKind::Float ||
+                       kind == AttributeKind::Ints || kind == AttributeKind::Floats;
+  if (numeric && tensor.dtype() == DType::String) return std::nullopt;
   switch (kind) {
     case AttributeKind::Int:
       if (tensor.size() != 1 || is_float(tensor.dtype())) return std::nullopt;

@@ -268,6 +268,9 @@ Truth equal(const Scope& scope, const RuleValue& a, const RuleValue& b, std::str
     return Truth::Unknown;
   }
   if (left->size() != right->size()) return Truth::False;
+  const bool left_strings = left->dtype() == DType::String;
+  if (left_strings != (right->dtype() == DType::String)) return Truth::False;
+  if (left_strings) return left->strings() == right->strings() ? Truth::True : Truth::False;
   for (std::int64_t i = 0; i < left->size(); ++i) {
     if (!same_number(left->number(i), right->number(i))) return Truth::False;
   }

@@ -155,6 +155,8 @@ class Structure {
 
   std::string differs(ValueId id, const ast::Expr& expr) {
     if (std::holds_alternative<ast::Any>(expr.value)) return "";
+    if (std::holds_alternative<ast::None>(expr.value))
+      return id ? "expected nothing, found " + describe(model_, id) : "";
     if (const auto* paren = std::get_if<ast::Paren>(&expr.value)) return differs(id, *paren->inner);
     if (const auto* name = std::get_if<ast::Name>(&expr.value)) return differs_name(id, name->text);
     if (const auto* op = std::get_if<ast::OpName>(&expr.value))
