@@ -401,6 +401,31 @@ static bool lower_batch_norm(Lowering& l, NodeId node) {
   return true;
 }
 
+// y = scale x + bias[channel]
+static bool lower_image_scaler(Lowering& l, NodeId node) {
+  const GraphNode& n = l.model.node(node);
+  const auto shape = l.shape(n.inputs[0]);
+  const auto* bias = n.attributes.get<std::vector<float>>("bias");
+  if (!shape || shape->size() != 4 || !l.is_f32(n.inputs[0]))
+    return l.refuse("a shape that is not known");
+  if (bias == nullptr || static_cast<std::int64_t>(bias->size()) != (*shape)[1]) {
+    return l.refuse("a bias of another size");
+  }
+  const Index b =
+      l.add_weight(l.name_of(node) + ".bias",
+                   Tensor::of<float>({(*shape)[1], 1, 1}, std::span<const float>(*bias)));
+  kernels::ChainParameters p;
+  Operation draft;
+  draft.inputs = {l.plain(n.inputs[0])};
+  append(p, draft, {.op = ChainOp::Mul, .alpha = n.attributes.number("scale", 1.0f)}, no_value);
+  append(p, draft, {.op = ChainOp::Add}, b);
+  const Index out = l.add_arena(n.outputs[0], Layout::Plain);
+  l.add(Opcode::Chain, node, draft.inputs, {out}).set(p);
+  l.bind(n.outputs[0], out);
+  l.report(node, "Chain", "");
+  return true;
+}
+
 bool lower_elementwise(Lowering& l, NodeId node) {
   const GraphNode& n = l.model.node(node);
   if (const auto it = l.activations.find(node.index); it != l.activations.end()) {
@@ -410,6 +435,7 @@ bool lower_elementwise(Lowering& l, NodeId node) {
     return l.refuse("no fast kernel for this operator");
   }
   if (n.type == "BatchNormalization") return lower_batch_norm(l, node);
+  if (n.type == "ImageScaler") return lower_image_scaler(l, node);
   if (n.type == "PRelu") {
     Step s = activation_step(Activation::PRelu);
     s.operand = n.inputs[1];

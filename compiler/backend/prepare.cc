@@ -95,13 +95,56 @@ static bool fold_constants(Model& model) {
   return any;
 }
 
+// Inputs with a default that a caller could override are built in: weights must be known now.
+static void build_in_defaults(Model& model, std::vector<std::string>& warnings) {
+  const GraphId main = model.main();
+  std::size_t count = 0;
+  const std::vector<ValueId> inputs = model.graph(main).inputs;
+  for (ValueId id : inputs) {
+    const auto tensor = model.value(id).initializer;
+    if (!tensor || model.constant(id)) continue;
+    const Type type = Type::tensor(tensor->dtype(), tensor->shape());
+    const ValueId constant =
+        model.add_initializer(main, model.fresh_value_name(model.value(id).name), *tensor);
+    model.value(constant).type = type;
+    model.replace_uses(id, constant);
+    model.remove_input(main, id);
+    ++count;
+  }
+  if (count > 0) {
+    warnings.push_back(
+        fmt::format("{} inputs with default values are built in as constants", count));
+  }
+}
+
+// Operators that ONNX has dropped have no inference; ImageScaler keeps its operand's type.
+static void infer_dropped_operators(Model& model) {
+  for (NodeId id : model.nodes(model.main())) {
+    const GraphNode& n = model.node(id);
+    if (n.type != "ImageScaler" || !n.domain.empty() || n.inputs.empty() || n.outputs.empty())
+      continue;
+    model.value(n.outputs[0]).type = model.value(n.inputs[0]).type;
+  }
+}
+
+// Inference keeps what a graph declares of its outputs, which may be less than it could find: for
+// its time the graph has none.
+static void infer(Model& model, std::vector<std::string>& warnings) {
+  infer_dropped_operators(model);
+  const std::vector<ValueId> outputs = model.graph(model.main()).outputs;
+  model.set_outputs(model.main(), {});
+  infer_types(model, warnings);
+  model.set_outputs(model.main(), outputs);
+}
+
 Status prepare(Model& model, const BuildOptions& options, std::vector<std::string>& warnings) {
   if (Status ok = set_dimensions(model, options); !ok) return ok;
+  build_in_defaults(model, warnings);
   if (!options.dims.empty() || !options.input_shapes.empty()) forget_inferred_types(model);
   // Each round may turn a Shape into a constant, and with it a Reshape's result into a known one.
   for (int round = 0; round < 6; ++round) {
     std::vector<std::string> found;
-    infer_types(model, found);
+    infer(model, found);
     if (round == 0) warnings.insert(warnings.end(), found.begin(), found.end());
     if (!fold_constants(model)) break;
     remove_dead_nodes(model);
