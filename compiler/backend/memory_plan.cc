@@ -26,6 +26,8 @@ static std::uint64_t bytes_of(const Value& v) {
 
 // Whether kernels of this opcode read each element of operand `input` before they write it.
 static bool may_overwrite(const Operation& op, std::size_t input) {
+  // A convolution may add its own input: that one is read all around each result.
+  if (std::count(op.inputs.begin(), op.inputs.end(), op.inputs[input]) > 1) return false;
   switch (op.opcode) {
     case Opcode::Chain:
       return true;  // operands of the output's size are read tile by tile with it

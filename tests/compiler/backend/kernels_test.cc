@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each fast kernel, through lowering, against the generic kernels: many shapes, both instruction
+// sets that this machine runs, one thread and two (bit for bit).
+#include <cmath>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "compiler/backend/build.h"
+#include "matcher/evaluate.h"
+#include "runtime/session.h"
+
+namespace rulec {
+namespace {
+
+using Integers = std::vector<std::int64_t>;
+
+class Kernels : public testing::Test {
+ protected:
+  std::mt19937 random_{11};
+
+  std::int64_t pick(std::int64_t low, std::int64_t high) {
+    return std::uniform_int_distribution<std::int64_t>(low, high)(random_);
+  }
+  Tensor uniform(const Shape& shape, float low = -1, float high = 1) {
+    Tensor t = Tensor::allocate(DType::F32, shape);
+    std::uniform_real_distribution<float> d(low, high);
+    for (std::int64_t i = 0; i < t.size(); ++i)
+      t.mutable_data<float>()[i] = d(random_);
+    return t;
+  }
+
+  // A graph in the making.
+  Model start() {
+    Model m;
+    m.opset_imports = {{"", 17}};
+    return m;
+  }
+  ValueId input(Model& m, const Shape& shape) {
+    const std::string name = m.fresh_value_name("in");
+    feeds_.emplace_back(uniform(shape));
+    return m.add_input(m.main(), name, Type::tensor(DType::F32, shape));
+  }
+  ValueId weight(Model& m, Tensor t) {
+    const Type type = Type::tensor(t.dtype(), t.shape());
+    const ValueId id = m.add_initializer(m.main(), m.fresh_value_name("w"), std::move(t));
+    m.value(id).type = type;
+    return id;
+  }
+  ValueId integers(Model& m, const Integers& v) {
+    return weight(m, Tensor::of<std::int64_t>({static_cast<std::int64_t>(v.size())}, std::span(v)));
+  }
+  ValueId node(Model& m, const char* type, std::vector<ValueId> in,
+               std::vector<Attribute> attributes = {}) {
+    const NodeId id = m.add_node(m.main(), {.name = m.fresh_node_name(type),
+                                            .type = type,
+                                            .inputs = std::move(in),
+                                            .attributes = Attributes(std::move(attributes))});
+    return m.node(id).outputs[0];
+  }
+
+  // Builds, runs and compares; `kernel` must be in the report unless it is empty.
+  void check(Model& m, ValueId out, const std::string& kernel, const std::string& what) {
+    m.add_output(m.main(), out);
+    std::vector<std::pair<ValueId, Value>> feeds;
+    for (std::size_t i = 0; i < feeds_.size(); ++i) {
+      feeds.emplace_back(m.graph(m.main()).inputs[i], feeds_[i]);
+    }
+    Evaluator evaluator(m);
+    const ValueId targets[] = {out};
+    auto want = evaluator.run(feeds, targets);
+    ASSERT_TRUE(want) << what << want.error().message;
+    for (Isa isa : {Isa::Portable, detected_isa()}) {
+      BuildOptions options;
+      options.isa = isa;
+      auto built = build_engine(m, options);
+      ASSERT_TRUE(built) << what << built.error().message;
+      bool found = kernel.empty();
+      for (const auto& r : built->report)
+        found = found || r.kernel == kernel;
+      EXPECT_TRUE(found) << what << " did not become " << kernel << ": "
+                         << (built->report.empty() ? "" : built->report.back().note);
+      auto engine = Engine::load_bytes(built->bytes);
+      ASSERT_TRUE(engine) << what << engine.error().message;
+      std::optional<Tensor> first;
+      for (int threads : {1, 2}) {
+        auto session = Session::create(*engine, {.threads = threads});
+        ASSERT_TRUE(session);
+        auto got = session->run(feeds_);
+        ASSERT_TRUE(got) << what << got.error().message;
+        const Tensor& t = (*got)[0].tensor();
+        compare((*want)[0].tensor(), t, what + " " + std::string(name(isa)));
+        if (first) EXPECT_TRUE(same_bits(*first, t)) << what << ": two threads differ";
+        first = t;
+      }
+    }
+    feeds_.clear();
+  }
+
+  static void compare(const Tensor& want, const Tensor& got, const std::string& what) {
+    ASSERT_EQ(to_string(want.shape()), to_string(got.shape())) << what;
+    double scale = 1;
+    for (std::int64_t i = 0; i < want.size(); ++i) {
+      if (std::isfinite(want.number(i))) scale = std::max(scale, std::abs(want.number(i)));
+    }
+    for (std::int64_t i = 0; i < want.size(); ++i) {
+      const double a = want.number(i), b = got.number(i);
+      if (a == b || (std::isnan(a) && std::isnan(b))) continue;
+      ASSERT_LE(std::abs(a - b), 6e-6 * scale + 2e-5 * std::abs(a))
+          << what << " at " << i << ": " << a << ", " << b;
+    }
+  }
+
+  std::vector<Value> feeds_;
+};
+
+TEST_F(Kernels, Convolution) {
+  for (int trial = 0; trial < 60; ++trial) {
+    Model m = start();
+    const std::int64_t n = pick(1, 2), kh = pick(1, 5), kw = trial % 3 ? kh : pick(1, 5);
+    const std::int64_t ic = trial % 4 == 0 ? pick(1, 4) : pick(5, 40), oc = pick(1, 50);
+    const std::int64_t h = pick(kh, 20), w = pick(kw, 23), sh = pick(1, 3), sw = pick(1, 3);
+    const std::int64_t dh = h >= 2 * kh ? pick(1, 2) : 1, dw = w >= 2 * kw ? pick(1, 2) : 1;
+    const Integers pads = {pick(0, kh - 1), pick(0, kw - 1), pick(0, kh - 1), pick(0, kw - 1)};
+    const ValueId x = input(m, {n, ic, h, w});
+    ValueId y =
+        node(m, "Conv", {x, weight(m, uniform({oc, ic, kh, kw})), weight(m, uniform({oc}))},
+             {{"pads", pads}, {"strides", Integers{sh, sw}}, {"dilations", Integers{dh, dw}}});
+    static const char* const acts[] = {"Relu", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Elu"};
+    if (trial % 2) y = node(m, acts[static_cast<std::size_t>(trial / 2 % 6)], {y});
+    check(m, y, ic <= 4 ? "ConvStem" : "Conv",
+          fmt::format("conv {}x{}x{}x{} to {} k {}x{} s {}x{}", n, ic, h, w, oc, kh, kw, sh, sw));
+  }
+}
+
+TEST_F(Kernels, DepthwiseAndGroups) {
+  for (int trial = 0; trial < 40; ++trial) {
+    Model m = start();
+    const bool grouped = trial % 4 == 3;
+    const std::int64_t k = trial % 2 ? 3 : (trial % 3 ? 5 : 2), s = pick(1, 3), p = pick(0, k / 2);
+    const std::int64_t groups = grouped ? pick(2, 4) : pick(2, 40);
+    const std::int64_t per = grouped ? pick(2, 9) : 1, c = groups * per;
+    const ValueId x = input(m, {pick(1, 2), c, pick(k, 19), pick(k, 30)});
+    ValueId y =
+        node(m, "Conv", {x, weight(m, uniform({c, per, k, k})), weight(m, uniform({c}))},
+             {{"pads", Integers{p, p, p, p}}, {"strides", Integers{s, s}}, {"group", groups}});
+    if (trial % 2)
+      y = node(m, "Clip", {y, weight(m, Tensor::scalar(0.0f)), weight(m, Tensor::scalar(0.5f))});
+    // Few channels of one group are a stem's affair only without groups.
+    check(m, y, grouped ? "Conv" : "ConvDepthwise", fmt::format("depthwise {} k{} s{}", c, k, s));
+  }
+}
+
+TEST_F(Kernels, ResidualsAndActivationsAreFused) {
+  for (std::int64_t c : {16, 20, 32, 7}) {
+    for (int form = 0; form < 6; ++form) {
+      Model m = start();
+      const ValueId x = input(m, {1, c, 9, 11});
+      const auto conv = [&](ValueId from) {
+        return node(m, "Conv", {from, weight(m, uniform({c, c, 3, 3}, -0.1f, 0.1f))},
+                    {{"pads", Integers{1, 1, 1, 1}}});
+      };
+      ValueId y = conv(x);
+      if (form == 0) y = node(m, "Relu", {node(m, "Add", {y, conv(x)})});
+      if (form == 1) y = node(m, "Add", {node(m, "Relu", {y}), x});
+      if (form == 2) y = node(m, "Mul", {y, node(m, "Sigmoid", {y})});
+      if (form == 3) y = node(m, "PRelu", {y, weight(m, uniform({c, 1, 1}))});
+      if (form == 4) {  // squeeze and excitation
+        const ValueId g =
+            node(m, "Sigmoid",
+                 {node(m, "Conv",
+                       {node(m, "GlobalAveragePool", {y}), weight(m, uniform({c, c, 1, 1}))})});
+        y = node(m, "Mul", {y, g});
+      }
+      if (form == 5) {
+        const ValueId three = weight(m, Tensor::scalar(3.0f)),
+                      six = weight(m, Tensor::scalar(6.0f));
+        const ValueId clip =
+            node(m, "Clip", {node(m, "Add", {y, three}), weight(m, Tensor::scalar(0.0f)), six});
+        y = node(m, "Div", {node(m, "Mul", {y, clip}), six});
+      }
+      y = conv(y);
+      check(m, y, "Conv", fmt::format("form {} with {} channels", form, c));
+    }
+  }
+}
+
+TEST_F(Kernels, Pooling) {
+  for (int trial = 0; trial < 40; ++trial) {
+    Model m = start();
+    const std::int64_t k = pick(1, 4), p = pick(0, k / 2), s = pick(1, 3);
+    // Beyond this ONNX's inference counts windows that lie behind the input.
+    const std::int64_t ceil = p + s <= k ? pick(0, 1) : 0;
+    const ValueId x = input(m, {pick(1, 2), pick(1, 40), pick(k + 1, 15), pick(k + 1, 15)});
+    std::vector<Attribute> a = {{"kernel_shape", Integers{k, k}},
+                                {"pads", Integers{p, p, p, p}},
+                                {"strides", Integers{s, s}},
+                                {"ceil_mode", ceil}};
+    if (trial % 2) a.push_back({"count_include_pad", std::int64_t{trial % 4 == 1}});
+    check(m, node(m, trial % 2 ? "AveragePool" : "MaxPool", {x}, a), "Pool",
+          fmt::format("{} k{} p{} s{} ceil {}", trial % 2 ? "average" : "max", k, p, s, ceil));
+  }
+  for (const char* type : {"GlobalAveragePool", "GlobalMaxPool"}) {
+    Model m = start();
+    check(m, node(m, type, {input(m, {2, 21, 5, 7})}), "GlobalPool", type);
+  }
+}
+
+TEST_F(Kernels, Products) {
+  for (int trial = 0; trial < 40; ++trial) {
+    Model m = start();
+    const std::int64_t rows = trial % 3 ? pick(1, 30) : 1, k = pick(1, 70), n = pick(1, 100);
+    if (trial % 2) {
+      const bool transposed = trial % 4 == 1;
+      const ValueId y =
+          node(m, "Gemm",
+               {input(m, {rows, k}), weight(m, uniform(transposed ? Shape{n, k} : Shape{k, n})),
+                weight(m, uniform({n}))},
+               {{"transB", std::int64_t{transposed}}, {"alpha", 0.5f}, {"beta", 2.0f}});
+      check(m, trial % 8 == 1 ? node(m, "Tanh", {y}) : y, "Gemm",
+            fmt::format("gemm {}x{}x{}", rows, k, n));
+    } else {
+      const ValueId y = node(m, "MatMul", {input(m, {2, 1, rows, k}), input(m, {3, k, n})});
+      check(m, y, "MatMul", fmt::format("matmul {}x{}x{}", rows, k, n));
+    }
+  }
+}
+
+TEST_F(Kernels, ElementwiseWithBroadcasting) {
+  const std::vector<std::pair<Shape, Shape>> shapes = {{{2, 3, 5, 7}, {2, 3, 5, 7}},
+                                                       {{2, 3, 5, 7}, {1, 3, 1, 1}},
+                                                       {{2, 3, 5, 7}, {7}},
+                                                       {{1, 5}, {4, 1}},
+                                                       {{3, 1, 40}, {1, 33, 40}},
+                                                       {{2000}, {2000}},
+                                                       {{1}, {1}},
+                                                       {{17, 1100}, {17, 1}},
+                                                       {{6, 4}, {4}}};
+  for (const char* type : {"Add", "Sub", "Mul", "Div", "Min", "Max"}) {
+    for (const auto& [a, b] : shapes) {
+      for (const bool swapped : {false, true}) {
+        Model m = start();
+        const ValueId x = input(m, a), y = input(m, b);
+        check(m, node(m, type, {swapped ? y : x, swapped ? x : y}), "Chain",
+              fmt::format("{} {} {}", type, to_string(a), to_string(b)));
+      }
+    }
+  }
+  for (const char* type :
+       {"Relu", "Sigmoid", "Tanh", "Exp", "Erf", "Neg", "Abs", "Floor", "Ceil", "Round", "Sin",
+        "Cos", "Sign", "Softplus", "Elu", "HardSigmoid", "HardSwish", "Mish"}) {
+    Model m = start();
+    m.opset_imports = {{"", 18}};
+    const ValueId scaled = node(m, "Mul", {input(m, {3, 345}), weight(m, Tensor::scalar(8.0f))});
+    check(m, node(m, type, {scaled}), "", type);
+  }
+  for (const char* type : {"Log", "Sqrt", "Reciprocal"}) {
+    Model m = start();
+    const ValueId positive = node(m, "Exp", {input(m, {3, 345})});
+    check(m, node(m, type, {positive}), "", type);
+  }
+}
+
+TEST_F(Kernels, Rows) {
+  for (int trial = 0; trial < 30; ++trial) {
+    Model m = start();
+    const Shape s = {pick(1, 5), pick(1, 40), pick(1, 40)};
+    const std::int64_t axis = pick(0, 2);
+    const ValueId x = input(m, s);
+    static const char* const types[] = {"Softmax", "LogSoftmax", "ReduceMean", "ReduceMax",
+                                        "ReduceL2"};
+    const char* type = types[trial % 5];
+    const bool soft = trial % 5 < 2;
+    std::vector<Attribute> a;
+    if (soft) {
+      a.push_back({"axis", axis});
+    } else {
+      a.push_back({"axes", Integers{axis}});
+    }
+    check(m, node(m, type, {x}, a), soft ? "Softmax" : "Reduce",
+          fmt::format("{} {} axis {}", type, to_string(s), axis));
+  }
+  Model m = start();
+  check(m,
+        node(m, "LayerNormalization",
+             {input(m, {5, 77}), weight(m, uniform({77})), weight(m, uniform({77}))}),
+        "LayerNorm", "LayerNormalization");
+}
+
+TEST_F(Kernels, Movement) {
+  for (const Integers& perm :
+       {Integers{0, 2, 3, 1}, Integers{3, 1, 0, 2}, Integers{0, 1, 3, 2}, Integers{0, 3, 1, 2}}) {
+    Model m = start();
+    check(m, node(m, "Transpose", {input(m, {2, 19, 5, 33})}, {{"perm", perm}}), "", "Transpose");
+  }
+  for (std::int64_t axis = 0; axis < 4; ++axis) {
+    Model m = start();
+    Shape a = {2, 5, 6, 7}, b = a;
+    b[static_cast<std::size_t>(axis)] = 3;
+    const ValueId y = node(m, "Concat", {input(m, a), input(m, b)}, {{"axis", axis}});
+    check(m, y, "Copy", fmt::format("Concat {}", axis));
+  }
+  {
+    Model m = start();
+    const ValueId y =
+        node(m, "Slice",
+             {input(m, {2, 20, 9, 11}), integers(m, {1, 8, -1}), integers(m, {19, 1, -100}),
+              integers(m, {1, 2, 3}), integers(m, {3, -2, -1})});
+    check(m, y, "Copy", "Slice");
+  }
+  {
+    Model m = start();
+    check(m,
+          node(m, "Pad",
+               {input(m, {2, 5, 6, 7}), integers(m, {0, 1, 2, 0, 0, 0, -1, 3}),
+                weight(m, Tensor::scalar(2.5f))}),
+          "Copy", "Pad");
+  }
+  for (const char* mode : {"DCR", "CRD"}) {
+    Model m = start();
+    check(m,
+          node(m, "DepthToSpace", {input(m, {1, 12, 3, 5})},
+               {{"blocksize", std::int64_t{2}}, {"mode", std::string(mode)}}),
+          "Copy", mode);
+  }
+  {  // parts of blocks joined and cut in place
+    Model m = start();
+    const ValueId x = input(m, {1, 16, 6, 6});
+    const auto conv = [&](ValueId from, std::int64_t ic, std::int64_t oc) {
+      return node(m, "Conv", {from, weight(m, uniform({oc, ic, 3, 3}))},
+                  {{"pads", Integers{1, 1, 1, 1}}});
+    };
+    const ValueId joined = node(m, "Concat", {conv(x, 16, 32), conv(x, 16, 16), conv(x, 16, 5)},
+                                {{"axis", std::int64_t{1}}});
+    const ValueId part =
+        node(m, "Slice", {joined, integers(m, {16}), integers(m, {48}), integers(m, {1})});
+    check(
+        m,
+        node(m, "Concat", {conv(joined, 53, 16), conv(part, 32, 16)}, {{"axis", std::int64_t{1}}}),
+        "Conv", "joined");
+  }
+}
+
+TEST_F(Kernels, Resize) {
+  for (const char* coordinates :
+       {"asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel"}) {
+    for (const char* mode : {"nearest", "linear"}) {
+      Model m = start();
+      const ValueId y = node(
+          m, "Resize", {input(m, {1, 18, 5, 6}), ValueId{}, ValueId{}, integers(m, {1, 18, 11, 9})},
+          {{"mode", std::string(mode)},
+           {"coordinate_transformation_mode", std::string(coordinates)}});
+      check(m, y, "Resize", fmt::format("{} {}", mode, coordinates));
+    }
+  }
+}
+
+TEST_F(Kernels, Recurrent) {
+  for (int trial = 0; trial < 16; ++trial) {
+    Model m = start();
+    const bool lstm = trial % 2 == 0;
+    const std::int64_t g = lstm ? 4 : 3, h = pick(1, 40), i = pick(1, 20), b = pick(1, 3),
+                       t = pick(1, 5);
+    const std::int64_t d = trial % 4 == 3 ? 2 : 1;
+    const char* direction = d == 2 ? "bidirectional" : trial % 8 < 4 ? "forward" : "reverse";
+    std::vector<Attribute> a = {{"hidden_size", h}, {"direction", std::string(direction)}};
+    if (!lstm) a.push_back({"linear_before_reset", std::int64_t{trial % 4 == 1}});
+    const ValueId y = node(
+        m, lstm ? "LSTM" : "GRU",
+        {input(m, {t, b, i}), weight(m, uniform({d, g * h, i})), weight(m, uniform({d, g * h, h})),
+         weight(m, uniform({d, 2 * g * h})), ValueId{}, input(m, {d, b, h})},
+        a);
+    check(m, y, "Recurrent", fmt::format("{} hidden {} {}", lstm ? "LSTM" : "GRU", h, direction));
+  }
+}
+
+}  // namespace
+}  // namespace rulec
