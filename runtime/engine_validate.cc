@@ -40,6 +40,9 @@ static Status check_value(const State& s, const format::Value& v, std::size_t at
     return corrupt("value {} has storage {}", at, static_cast<int>(v.storage));
   if (v.layout > format::Layout::Blocked)
     return corrupt("value {} has layout {}", at, static_cast<int>(v.layout));
+  if (v.layout == format::Layout::Plain && v.halo != 0) {
+    return corrupt("value {} has a border and is not blocked", at);
+  }
   if (v.flags != 0) return corrupt("value {} has flags {:#x}", at, v.flags);
   if (v.rank == 0xff) {
     if (v.storage != Storage::Heap || v.layout != format::Layout::Plain) {
