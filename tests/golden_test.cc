@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "compiler/compile.h"
+#include "compiler/rule_files.h"
 #include "grammar/ast_printer.h"
 #include "grammar/parse.h"
 
@@ -28,9 +30,27 @@ static std::string parse_phase(const Source& source, Diagnostics& diagnostics) {
   return dump(*file);
 }
 
+// Names and types: what the compiler says about the file itself, with the shipped rules around it.
+static std::string check_phase(const Source& source, Diagnostics& diagnostics) {
+  auto files =
+      load_rule_text(std::string(source.name()), std::string(source.text()), default_rule_path({}));
+  if (!files) {
+    fmt::print("{}: {}\n", source.name(), files.error().message);
+    std::exit(EXIT_FAILURE);
+  }
+  std::vector<std::string> setting_errors;
+  compile_rules(*files, {}, setting_errors);
+  for (const RuleFile& file : files->files)
+    if (file.requested)
+      for (const Diagnostic& diagnostic : file.diagnostics.all())
+        diagnostics.add(diagnostic);
+  return "";
+}
+
 int main(int argc, char** argv) {
   std::string_view phase = argc == 3 ? argv[1] : "";
   if (phase == "parse") return golden::run_folder(argv[2], ".ast", parse_phase);
-  fmt::print(stderr, "usage: rulec_golden parse FOLDER\n");
+  if (phase == "check") return golden::run_folder(argv[2], ".checked", check_phase);
+  fmt::print(stderr, "usage: rulec_golden parse|check FOLDER\n");
   return 2;
 }
