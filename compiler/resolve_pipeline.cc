@@ -51,8 +51,8 @@ void Resolver::resolve_edit(const ast::Edit& source, Declared& file) {
             },
             [&](const ast::DimChange& dim) {
               to.place = place(dim.span);
-              const Expr& value = out_.rules[resolve_expr(dim.value, Where::Constant)];
-              const auto* size = std::get_if<std::int64_t>(&value.literal.value);
+              const auto value = constant_value(resolve_expr(dim.value, Where::Constant));
+              const auto* size = value ? std::get_if<std::int64_t>(&value->value) : nullptr;
               if (!size || *size < 0)
                 diagnostics().error(DiagnosticKind::NotConstant, dim.value.span,
                                     "the size of dimension `{}` is not a constant int ≥ 0",

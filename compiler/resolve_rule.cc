@@ -392,6 +392,9 @@ void Resolver::resolve_template(const ast::Template& source, TemplateId id) {
     to.slot = bind_slot(parameter.name.text, SlotKind::Parameter, parameter.name.span);
     out.parameters.push_back(std::move(to));
   }
+  // In a template's clauses `alternative` is which of its bodies is tried: 1, 2, ….
+  if (!scope_.names.contains("alternative") && source.bodies.size() > 1)
+    bind_slot("alternative", SlotKind::Let, source.name.span);
   Rule clauses;
   resolve_clauses(source.clauses, clauses);
   out.where = std::move(clauses.where);

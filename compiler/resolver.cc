@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "grammar/edit_distance.h"
+#include "matcher/guard.h"
 #include "matcher/target.h"
 
 namespace rulec {
@@ -165,6 +166,8 @@ void Resolver::declare_params(Declared& file) {
           value.literal.value = std::move(items);
         } else if (expr.kind == Expr::Kind::Word) {
           value.literal.value = expr.name;
+        } else if (auto known = constant_value(id)) {
+          value.literal = std::move(*known);
         } else {
           diagnostics().error(DiagnosticKind::NotConstant, parameter.initial->span,
                               "the default of param `{}` is not a constant", parameter.name.text);
@@ -173,6 +176,25 @@ void Resolver::declare_params(Declared& file) {
     }
     file.params[parameter.name.text] = std::move(value);
   }
+}
+
+// What an expression over literals and params is worth.
+std::optional<Literal> Resolver::constant_value(ExprId id) const {
+  const Model nothing;
+  const Situation anywhere;
+  const std::vector<Slot> none;
+  const RuleValue value = evaluate({.model = nothing,
+                                    .rules = out_.rules,
+                                    .ops = out_.ops,
+                                    .slots = none,
+                                    .bindings = {},
+                                    .situation = anywhere},
+                                   id);
+  if (const auto* truth = std::get_if<bool>(&value.data)) return Literal{*truth};
+  if (const auto* integer = std::get_if<std::int64_t>(&value.data)) return Literal{*integer};
+  if (const auto* number = std::get_if<double>(&value.data)) return Literal{*number};
+  if (const auto* text = std::get_if<std::string>(&value.data)) return Literal{*text};
+  return std::nullopt;
 }
 
 // The text of `--set name=text` as the parameter's type wants it.

@@ -72,6 +72,7 @@ class Resolver {
   void declare(Declared& file);
   void declare_params(Declared& file);
   void declare_operators(const Declared& file);
+  std::optional<Literal> constant_value(ExprId id) const;
   std::optional<Literal> parse_setting(const std::string& text, const ast::Parameter& parameter);
   Diagnostics& diagnostics() { return files_.files[current_->index].diagnostics; }
   Place place(Span span) const;

@@ -32,6 +32,14 @@ static ValueId find_value(const Model& model, const std::string& name) {
   return {};
 }
 
+// Whether a name is in use: a nested graph must not hide an outer name either.
+static bool is_taken(const Model& model, const std::string& name) {
+  for (std::uint32_t i = 0; i < model.value_capacity(); ++i) {
+    if (model.value({i}).alive && model.value({i}).name == name) return true;
+  }
+  return false;
+}
+
 static Said set_dimension(Model& model, const Edit::Dimension& change) {
   std::vector<std::string> symbols, inputs;
   std::size_t changed = 0;
@@ -103,7 +111,7 @@ static Said expose(Model& model, const RuleSet& rules, const OpTable& ops, const
         "the last of them, or name one",
         found.size(), change.name, model.node(found[0]).name, model.node(found[1]).name);
   }
-  if (find_value(model, change.name))
+  if (is_taken(model, change.name))
     return make_error("output `{}` cannot be added: there is a value of that name", change.name);
   const NodeId node = found.back();
   const auto index = static_cast<std::size_t>(rules[change.pattern].output);
@@ -162,7 +170,7 @@ static Said rename_all(Model& model, const Edit::Rename& change) {
   for (const auto& [value, name] : found) {
     const std::string old = model.value(value).name;
     if (old == name) continue;
-    if (const ValueId there = find_value(model, name); there) {
+    if (is_taken(model, name)) {
       return make_error("{} `{}` cannot be renamed to `{}`: there is a value of that name", what,
                         old, name);
     }
@@ -182,19 +190,80 @@ static Said change_opset(Model& model, const Edit::Opset& change) {
   return std::vector{fmt::format("opset {} became {}", before, change.version)};
 }
 
-// Types of what nodes give are found anew; declared sizes of outputs give way where an input's
-// known size was changed.
-static void forget_types(Model& model, bool outputs_too) {
+// Types of what nodes give are found anew. Gives what the outputs were declared as.
+static std::vector<Type> forget_types(Model& model) {
+  std::vector<Type> declared;
+  for (ValueId output : model.graph(model.main()).outputs)
+    declared.push_back(output ? model.value(output).type : Type{});
   for (std::uint32_t i = 0; i < model.value_capacity(); ++i) {
     GraphValue& value = model.value({i});
-    if (!value.alive || !value.producer) continue;
-    if (!model.is_graph_output({i}) || model.graph(value.graph).owner) {
-      if (value.type.is_tensor()) value.type = {};
-    } else if (outputs_too && value.type.dims) {
-      for (Dim& dim : *value.type.dims)
+    if (value.alive && value.producer && value.type.is_tensor()) value.type = {};
+  }
+  return declared;
+}
+
+// What an output is after the edit: as it was declared, with what inference knows beside it.
+// Where an input's known size was changed, a declared size is no fact any more.
+static Status settle_output(GraphValue& output, Type declared, bool dims_changed) {
+  const Type inferred = output.type;
+  output.type = std::move(declared);
+  if (!inferred.is_tensor() || !output.type.is_tensor()) {
+    if (inferred.is_tensor()) output.type = inferred;
+    return Done{};
+  }
+  const auto contradiction = [&] {
+    return make_error("output `{}` was {} and would become {}", output.name, to_string(output.type),
+                      to_string(inferred));
+  };
+  if (output.type.dtype == DType::Undefined) output.type.dtype = inferred.dtype;
+  if (inferred.dtype != DType::Undefined && inferred.dtype != output.type.dtype)
+    return contradiction();
+  if (!inferred.dims) {
+    if (dims_changed && output.type.dims) {
+      for (Dim& dim : *output.type.dims)
         dim = {};
     }
+    return Done{};
   }
+  if (!output.type.dims) {
+    output.type.dims = inferred.dims;
+    return Done{};
+  }
+  if (output.type.dims->size() != inferred.dims->size()) return contradiction();
+  for (std::size_t i = 0; i < inferred.dims->size(); ++i) {
+    const Dim& known = (*inferred.dims)[i];
+    const Dim& was = (*output.type.dims)[i];
+    if (!dims_changed && was.known() && known.known() && was.size != known.size)
+      return contradiction();
+  }
+  for (std::size_t i = 0; i < inferred.dims->size(); ++i) {
+    Dim& dim = (*output.type.dims)[i];
+    if ((*inferred.dims)[i].known() || (dims_changed && dim.known())) dim = (*inferred.dims)[i];
+  }
+  return Done{};
+}
+
+// Where inference stopped at a node, what its operands are and where they come from.
+static std::string operand_facts(const Model& model, const std::string& warning) {
+  for (std::uint32_t i = 0; i < model.node_capacity(); ++i) {
+    const GraphNode& node = model.node({i});
+    if (!node.alive || !warning.starts_with(stops_at(model, {i}))) continue;
+    std::vector<std::string> facts;
+    for (ValueId input : node.inputs) {
+      if (!input) continue;
+      const GraphValue& value = model.value(input);
+      std::string from = "an input of the graph";
+      if (value.producer) {
+        const GraphNode& producer = model.node(value.producer);
+        from = fmt::format("from {} `{}`", producer.type, producer.name);
+      } else if (!value.is_input) {
+        from = "a constant of the model";
+      }
+      facts.push_back(fmt::format("`{}` is {} ({})", value.name, to_string(value.type), from));
+    }
+    return fmt::format("; there {}", fmt::join(facts, ", "));
+  }
+  return {};
 }
 
 std::size_t remove_unused(Model& model) {
@@ -268,14 +337,24 @@ Result<std::vector<std::string>> apply_edit(Model& model, const RuleSet& rules, 
     said.insert(said.end(), done->begin(), done->end());
   }
   if (!infer) return said;
-  forget_types(model, dims_changed);
+  std::vector<Type> declared = forget_types(model);
   std::vector<std::string> warnings;
   infer_types(model, warnings);
-  for (const std::string& warning : warnings) {
-    if (std::find(known_warnings.begin(), known_warnings.end(), warning) != known_warnings.end())
-      continue;
+  const auto contradiction = [&](const std::string& facts) {
     return make_error("{}:{}:{}: the edit contradicts the model: {}", edit.place.file,
-                      edit.place.line, edit.place.column, warning);
+                      edit.place.line, edit.place.column, facts);
+  };
+  for (const std::string& warning : warnings) {
+    if (std::find(known_warnings.begin(), known_warnings.end(), warning) == known_warnings.end())
+      return contradiction(warning + operand_facts(model, warning));
+  }
+  const std::vector<ValueId> outputs = model.graph(model.main()).outputs;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (!outputs[i] || !model.value(outputs[i]).producer) continue;
+    if (const Status done =
+            settle_output(model.value(outputs[i]), std::move(declared[i]), dims_changed);
+        !done)
+      return contradiction(done.error().message);
   }
   return said;
 }

@@ -48,6 +48,26 @@ static bool type_fits(const TypePattern& pattern, const Type& type) {
   });
 }
 
+// For messages: `u8|f32[?,3]`.
+static std::string to_text(const TypePattern& pattern, const std::vector<std::string>& symbols) {
+  std::string text;
+  for (DType dtype : pattern.dtypes)
+    text += fmt::format("{}{}", text.empty() ? "" : "|", name(dtype));
+  for (const auto& shape : pattern.shapes) {
+    std::vector<std::string> dims;
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      using Kind = DimPattern::Kind;
+      const bool named = shape[i].kind == Kind::Variable && i < symbols.size();
+      dims.push_back(shape[i].kind == Kind::Fixed  ? fmt::format("{}", shape[i].size)
+                     : shape[i].kind == Kind::Rest ? "..."
+                     : named                       ? symbols[i]
+                                                   : "?");
+    }
+    text += fmt::format("{}[{}]", &shape == &pattern.shapes[0] ? "" : "|", fmt::join(dims, ","));
+  }
+  return text;
+}
+
 namespace {
 
 // Carries a new element type from a value to what is made of it.
@@ -145,6 +165,46 @@ class Retype {
 
 }  // namespace
 
+// Where the new sizes are the old ones with the channels in another place (NHWC asked for as NCHW,
+// or the other way round): the permutation that gives the readers what they had.
+static std::vector<std::int64_t> moved_channels(const Type& before,
+                                                const std::vector<DimPattern>& shape) {
+  if (!before.dims || before.dims->size() != 4 || shape.size() != 4) return {};
+  const auto moved = [&](std::size_t from, std::size_t to) {
+    const Dim& channels = (*before.dims)[from];
+    const auto fixed = [&](std::size_t i, std::int64_t size) {
+      return shape[i].kind == DimPattern::Kind::Fixed && shape[i].size == size;
+    };
+    return channels.known() && fixed(to, channels.size) && !fixed(from, channels.size);
+  };
+  if (moved(3, 1)) return {0, 2, 3, 1};
+  if (moved(1, 3)) return {0, 3, 1, 2};
+  return {};
+}
+
+// Lets the readers of an input read it through a Transpose; what it had been is `old`.
+static void insert_transpose(Model& model, ValueId input, const std::vector<std::int64_t>& perm,
+                             const Type& old) {
+  const std::vector<Use> readers = model.uses(input);
+  const std::string hint = model.value(input).name + "_transposed";
+  const NodeId node = model.add_node(model.main(),
+                                     {.name = model.fresh_node_name(hint),
+                                      .type = "Transpose",
+                                      .inputs = {input},
+                                      .output_names = {model.fresh_value_name(hint)}},
+                                     model.first_node(model.main()));
+  model.node(node).attributes.set("perm", perm);
+  const ValueId turned = model.node(node).outputs[0];
+  Type& type = model.value(turned).type;
+  type = old;
+  const Type& given = model.value(input).type;
+  type.dtype = given.dtype;
+  for (std::size_t i = 0; i < perm.size(); ++i)
+    (*type.dims)[i] = (*given.dims)[static_cast<std::size_t>(perm[i])];
+  for (const Use& use : readers)
+    model.replace_use(use, turned);
+}
+
 // Writes the sizes of a type pattern over what is known.
 static Status write_dims(Type& type, const Edit::Input& change, const std::string& input,
                          bool& dims_changed) {
@@ -204,15 +264,30 @@ Result<std::vector<std::string>> edit_input(Model& model, const OpTable& ops,
     const std::string name = model.value(input).name;
     const Type before = model.value(input).type;
     if (change.from && !type_fits(*change.from, before))
-      return make_error("input `{}` is {}, not what the edit expects", name, to_string(before));
+      return make_error("input `{}` is {}, the edit expects {}", name, to_string(before),
+                        to_text(*change.from, {}));
     if (change.to) {
       Type after = before;
       if (after.kind == Type::Kind::Unknown) after.kind = Type::Kind::Tensor;
       if (!after.is_tensor()) return make_error("input `{}` is no tensor", name);
+      const std::vector<std::int64_t> perm = change.to->shapes.empty()
+                                                 ? std::vector<std::int64_t>()
+                                                 : moved_channels(before, change.to->shapes[0]);
+      Type permuted = before;
+      for (std::size_t i = 0; i < perm.size(); ++i)
+        (*permuted.dims)[static_cast<std::size_t>(perm[i])] = (*before.dims)[i];
+      after = perm.empty() ? after : permuted;
       if (const Status done = write_dims(after, change, name, dims_changed); !done)
         return done.error();
       model.value(input).type = after;
-      spread_sizes(model, before, after);
+      spread_sizes(model, permuted, after);
+      if (!perm.empty()) {
+        insert_transpose(model, input, perm, before);
+        said.push_back(
+            fmt::format("input `{}` has its channels elsewhere now: its readers get it through a "
+                        "Transpose of perm {}",
+                        name, fmt::join(perm, ", ")));
+      }
       if (!change.to->dtypes.empty() && change.to->dtypes[0] != before.dtype) {
         Retype retype(model, ops, before.dtype, change.to->dtypes[0]);
         if (const Status done = retype.carry(input); !done) return done.error();

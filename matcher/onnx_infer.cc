@@ -327,14 +327,18 @@ void Inference::learn(ValueId id, Type inferred) {
   value.type = std::move(merged);
 }
 
-void Inference::warn(NodeId id, std::string_view what) {
-  const GraphNode& it = model_.node(id);
+std::string stops_at(const Model& model, NodeId id) {
+  const GraphNode& it = model.node(id);
   const std::string_view result =
-      it.outputs.empty() || !it.outputs[0] ? "" : model_.value(it.outputs[0]).name;
+      it.outputs.empty() || !it.outputs[0] ? "" : model.value(it.outputs[0]).name;
+  return fmt::format("type inference stops at {} `{}`:", it.type,
+                     it.name.empty() ? result : std::string_view(it.name));
+}
+
+void Inference::warn(NodeId id, std::string_view what) {
   while (what.ends_with('\n'))
     what.remove_suffix(1);
-  warnings_.push_back(fmt::format("type inference stops at {} `{}`: {}", it.type,
-                                  it.name.empty() ? result : std::string_view(it.name), what));
+  warnings_.push_back(fmt::format("{} {}", stops_at(model_, id), what));
 }
 
 std::int64_t Inference::opset(std::string_view domain, const Call& call) const {

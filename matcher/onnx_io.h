@@ -38,5 +38,7 @@ Status check_onnx(const Model& model);
 // Declared types of inputs and outputs stay. Where inference fails, values keep what they have and
 // `warnings` says where it stopped; never an Error for a bad model, never a crash.
 void infer_types(Model& model, std::vector<std::string>& warnings);
+// How a warning begins that names this node as the place.
+std::string stops_at(const Model& model, NodeId id);
 
 }  // namespace rulec

@@ -52,6 +52,11 @@ class Proof {
         count_(row_count(use.templ)),
         slots_(use.captured) {
     slots_.resize(use.templ.slots.size());
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      const Slot& slot = use.templ.slots[i];
+      if (slot.kind == SlotKind::Let && slot.name == "alternative")
+        slots_[i].held = static_cast<std::int64_t>(variant.body) + 1;
+    }
   }
 
   std::optional<Outcome> run() {
@@ -192,6 +197,7 @@ class Proof {
         return fail("guard", "no assumptions (--strict)", fmt::format("assuming \"{}\"", text));
       }
       out_.firing.notes.push_back(fmt::format("assuming {}", text));
+      assumed_ = text;
       return true;
     };
     return assume(templ.assuming, templ.assuming_when);
@@ -211,6 +217,7 @@ class Proof {
     for (NodeId root : use_.roots)
       names.push_back(trial_.model.node(root).name);
     all.push_back({"rulec.replaces", fmt::format("{}", fmt::join(names, ","))});
+    if (!assumed_.empty()) all.push_back({"rulec.assuming", assumed_});
     return all;
   }
 
@@ -634,6 +641,7 @@ class Proof {
   const TemplateUse& use_;
   const Trial& trial_;
   const Variant& variant_;
+  std::string assumed_;  // under what condition the proof holds
   Shortfall& shortfall_;
   std::optional<RowCount> count_;
   std::vector<Binding> slots_;
