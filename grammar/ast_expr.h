@@ -194,3 +194,6 @@ struct Arithmetic::Operation {
 };
 
 }  // namespace rulec::ast
+
+// The patterns that expressions hold; behind them, since they hold expressions in turn.
+#include "grammar/ast_pattern.h"
