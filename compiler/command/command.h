@@ -41,6 +41,7 @@ struct TestOptions {
   RuleOptions rules;
   std::string filter;
   std::uint64_t seed = 0;
+  int instances = 6;  // generated for each rule; 0: only the written tests
   bool json = false;
 };
 int test(const TestOptions& options);

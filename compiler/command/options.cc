@@ -83,7 +83,11 @@ int run(int argc, char** argv) {
   test_app->add_option("--set", test_options.rules.settings, "name=value")->allow_extra_args(false);
   test_app->add_option("--target", test_options.rules.target, "what to build for");
   test_app->add_option("--filter", test_options.filter, "only tests whose title matches the glob");
-  test_app->add_option("--seed", test_options.seed, "of the random operands");
+  test_app->add_option("--seed", test_options.seed, "of the random operands and graphs");
+  test_app
+      ->add_option("--instances", test_options.instances,
+                   "graphs generated for each rule; 0: only the written tests")
+      ->check(CLI::Range(0, 100000));
   test_app->add_flag("--json", test_options.json, "results as JSON");
 
   RewriteOptions rewrite_options;

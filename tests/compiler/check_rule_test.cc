@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/generate/check_rule.h"
+
+#include <gtest/gtest.h>
+
+#include "compiler/compile.h"
+
+namespace rulec::command {
+namespace {
+
+GeneratedTests tests_of(const std::string& text, int instances = 12) {
+  auto files = load_rule_text("t.rules", text, default_rule_path({}));
+  EXPECT_TRUE(files) << files.error().message;
+  std::vector<std::string> settings;
+  auto compiled = compile_rules(*files, {}, settings);
+  EXPECT_TRUE(compiled) << files->render();
+  for (std::uint32_t i = 0; i < compiled->rules.rules.size(); ++i)
+    if (compiled->rules.rules[i].place.file == "t.rules")
+      return check_rule(*compiled, RuleId{i}, {.instances = instances});
+  ADD_FAILURE() << "no rule";
+  return {};
+}
+
+TEST(CheckRule, ARightRulePassesOnManyInstances) {
+  const GeneratedTests found = tests_of("rule r exact: Relu(Relu(x)) -> Relu(x)");
+  EXPECT_TRUE(found.passed) << found.why;
+  EXPECT_EQ(found.instances, 12);
+  EXPECT_GT(found.near_misses, 0);
+  EXPECT_EQ(found.skipped, "");
+}
+
+TEST(CheckRule, TheSameSeedGivesTheSameFigures) {
+  const std::string text = "rule r: Sub(x, exact 0) -> x";
+  const GeneratedTests a = tests_of(text), b = tests_of(text);
+  EXPECT_EQ(a.tried, b.tried);
+  EXPECT_EQ(a.near_misses, b.near_misses);
+  EXPECT_EQ(a.left, b.left);
+}
+
+// Rules that are wrong in ways that people write them.
+TEST(CheckRule, WrongRulesAreFound) {
+  for (const char* text : {
+           "rule operands: Sub(a, b) -> Sub(b, a)",
+           "rule dropped: Softmax(x) -> Softmax(x)",
+           "rule dropped_group: Relu(Conv(x, const w, none)) -> Conv(Relu(x), w, none)",
+           "rule attribute: LeakyRelu(LeakyRelu(x){alpha = a}){alpha = b} -> LeakyRelu(x){alpha = "
+           "a}",
+           "rule transposed: Transpose(Transpose(x){perm = p}){perm = q} -> Transpose(x){perm = p}",
+           "rule constant: Mul(Mul(x, scalar a), scalar b) -> Mul(x, a + b)",
+           "rule sign exact: Relu(Neg(x)) -> Neg(Relu(x))",
+           "rule widened: Mul(x, const c) -> Mul(x, c.reshape(-1)) where rank(c) = 2",
+           "rule bias: Add(MatMul(a, const b), const c) -> MatMul(Add(a, c), b)",
+       }) {
+    const GeneratedTests found = tests_of(text, 20);
+    EXPECT_FALSE(found.passed) << text << ": " << found.instances << " instances";
+    EXPECT_NE(found.why, "") << text;
+    EXPECT_NE(found.graph, "") << text;
+  }
+}
+
+TEST(CheckRule, ARuleWithoutInstancesSaysSo) {
+  const GeneratedTests never = tests_of("rule r: Relu(x) -> x where rank(x) = 77");
+  EXPECT_TRUE(never.passed);
+  EXPECT_EQ(never.instances, 0);
+  EXPECT_EQ(never.skipped, "no instance was found in 250 tries");
+  const GeneratedTests region = tests_of("rule r: NonMaxSuppression* -> BatchedNMS_TRT");
+  EXPECT_NE(region.skipped.find("region"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace rulec::command
