@@ -28,7 +28,8 @@ static double flops_of(const Engine::State& s, const format::Program& p, const f
   switch (static_cast<Opcode>(op.opcode)) {
     case Opcode::Conv:
     case Opcode::ConvStem:
-    case Opcode::ConvDepthwise: {
+    case Opcode::ConvDepthwise:
+    case Opcode::ConvWinograd: {
       kernels::ConvParameters c;
       std::memcpy(&c, parameters, sizeof c);
       const double taps = static_cast<double>(c.kernel_h) * c.kernel_w;

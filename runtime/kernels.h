@@ -73,5 +73,7 @@ const KernelTable& kernels_for(Isa isa);
 
 // Memory of the calling thread, at least `bytes`, 64-byte aligned, kept for its next call.
 std::byte* thread_scratch(std::size_t bytes);
+// The same, another piece: for what a caller shares with the chunks of its loops.
+std::byte* shared_scratch(std::size_t bytes);
 
 }  // namespace rulec

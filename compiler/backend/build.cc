@@ -27,7 +27,7 @@ Result<BuiltEngine> build_engine(const Model& model, const BuildOptions& options
   BuiltEngine built;
   Model prepared = model;
   if (Status ok = backend::prepare(prepared, options, built.warnings); !ok) return ok.error();
-  auto lowered = backend::lower(prepared, options.fast_kernels);
+  auto lowered = backend::lower(prepared, options.fast_kernels, options.optimize);
   if (!lowered) return lowered.error();
   backend::plan_memory(*lowered);
   EngineInfo info;

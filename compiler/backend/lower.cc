@@ -102,9 +102,9 @@ static Status check_operators(const Model& model) {
   return Done{};
 }
 
-Result<Lowered> lower(const Model& model, bool fast_kernels) {
+Result<Lowered> lower(const Model& model, bool fast_kernels, Optimize optimize) {
   if (Status ok = check_operators(model); !ok) return ok.error();
-  Lowering l(model);
+  Lowering l(model, optimize);
   lower_inputs(l);
   if (fast_kernels) find_patterns(l);
   for (NodeId node : model.nodes(model.main())) {

@@ -4,10 +4,48 @@
 #include "compiler/backend/lowering.h"
 #include "compiler/backend/packing.h"
 #include "compiler/backend/window.h"
+#include "runtime/result.h"
 
 namespace rulec::backend {
 
 using format::Layout;
+
+// What one output image costs, in units of a multiplication and addition: the products, the
+// transforms there and back, and reading weights that no cache keeps.
+static double cost(int m, std::int64_t ic, std::int64_t oc, std::int64_t n, std::int64_t h,
+                   std::int64_t w) {
+  const auto inputs = static_cast<double>((ic + 15) / 16 * 16);
+  const auto outputs = static_cast<double>((oc + 15) / 16 * 16);
+  const auto up = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
+  const int points = m == 0 ? 9 : (m + 2) * (m + 2);
+  const auto places = static_cast<double>(m == 0 ? n * h * w : n * up(h, m) * up(w, m));
+  const double transforms = m == 0   ? 0
+                            : m == 2 ? places * (120 * inputs + 100 * outputs)
+                                     : places * (400 * inputs + 300 * outputs);
+  return points * inputs * outputs * places + transforms + 8.0 * points * inputs * outputs;
+}
+
+// The cheapest form of a 3x3 convolution with stride 1: 0 (direct), 2 or 4 (F(m,3)). Winograd's
+// weights are 16/9 or 4 times as large, so size has a say when it is asked for.
+static int winograd_form(const kernels::ConvParameters& p, Optimize optimize, std::int64_t ic,
+                         const Shape& out) {
+  if (optimize == Optimize::Size || p.kernel_h != 3 || p.kernel_w != 3 || p.stride_h != 1 ||
+      p.stride_w != 1 || p.dilation_h != 1 || p.dilation_w != 1) {
+    return 0;
+  }
+  int best = 0;
+  double least = 0.9 * cost(0, ic, out[1], out[0], out[2], out[3]);
+  for (int m : {2, 4}) {
+    const std::int64_t bytes = (m + 2) * (m + 2) * ic * out[1] * 4;
+    if (optimize == Optimize::Balanced && bytes > (std::int64_t{1} << 20)) continue;
+    const double c = cost(m, ic, out[1], out[0], out[2], out[3]);
+    if (c < least) {
+      least = c;
+      best = m;
+    }
+  }
+  return best;
+}
 
 bool lower_convolution(Lowering& l, NodeId node) {
   const GraphNode& n = l.model.node(node);
@@ -72,8 +110,12 @@ bool lower_convolution(Lowering& l, NodeId node) {
       input = l.plain(source ? *source : x);
     }
   } else {
-    opcode = depthwise ? Opcode::ConvDepthwise : Opcode::Conv;
-    packed = depthwise ? pack_depthwise(w4) : pack_conv(w4, groups);
+    const int form = groups == 1 ? winograd_form(p, l.optimize, ic, y4) : 0;
+    p.winograd = static_cast<std::uint32_t>(form);
+    opcode = depthwise ? Opcode::ConvDepthwise : form != 0 ? Opcode::ConvWinograd : Opcode::Conv;
+    packed = depthwise   ? pack_depthwise(w4)
+             : form != 0 ? pack_winograd(w4, form)
+                         : pack_conv(w4, groups);
     if (!flat) input = l.blocked(x, halo);
   }
   const std::span<const float> b =
@@ -92,7 +134,9 @@ bool lower_convolution(Lowering& l, NodeId node) {
     l.bind(y, result);
   }
   l.report(node, std::string(name(opcode)),
-           groups > 1 && !depthwise ? "groups as zeros of a dense kernel" : "");
+           groups > 1 && !depthwise         ? "groups as zeros of a dense kernel"
+           : opcode == Opcode::ConvWinograd ? fmt::format("F({},3)", p.winograd)
+                                            : "");
   return true;
 }
 

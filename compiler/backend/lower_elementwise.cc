@@ -87,7 +87,8 @@ static Index place(Lowering& l, const Step& step, const Shape& s, Layout layout)
 // --- fusing
 
 static bool is_conv(Opcode o) {
-  return o == Opcode::Conv || o == Opcode::ConvStem || o == Opcode::ConvDepthwise;
+  return o == Opcode::Conv || o == Opcode::ConvStem || o == Opcode::ConvDepthwise ||
+         o == Opcode::ConvWinograd;
 }
 
 static kernels::Epilogue epilogue_of(const Operation& op) {

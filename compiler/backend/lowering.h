@@ -11,6 +11,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "compiler/backend/build.h"
 #include "compiler/backend/lowered.h"
 #include "matcher/graph.h"
 
@@ -20,9 +21,12 @@ using Index = std::uint32_t;  // of a Value in the main program
 
 class Lowering {
  public:
-  explicit Lowering(const Model& m) : model(m) { out.programs.emplace_back(); }
+  explicit Lowering(const Model& m, Optimize o = Optimize::Latency) : model(m), optimize(o) {
+    out.programs.emplace_back();
+  }
 
   const Model& model;
+  const Optimize optimize;
   Lowered out;
   // Nodes that another node's operation does the work of.
   std::unordered_map<Index, std::string> absorbed;

@@ -34,6 +34,7 @@ static bool may_overwrite(const Operation& op, std::size_t input) {
     case Opcode::Conv:
     case Opcode::ConvStem:
     case Opcode::ConvDepthwise:
+    case Opcode::ConvWinograd:
       return input + 1 == op.inputs.size() &&
              op.get<kernels::ConvParameters>().epilogue.residual != kernels::Residual::None;
     default:

@@ -25,6 +25,37 @@ Tensor pack_conv(const Tensor& weights, std::int64_t groups) {
   return out;
 }
 
+Tensor pack_winograd(const Tensor& weights, int m) {
+  static constexpr double two[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+  static constexpr double four[6][3] = {{1 / 4.0, 0, 0},
+                                        {-1 / 6.0, -1 / 6.0, -1 / 6.0},
+                                        {-1 / 6.0, 1 / 6.0, -1 / 6.0},
+                                        {1 / 24.0, 1 / 12.0, 1 / 6.0},
+                                        {1 / 24.0, -1 / 12.0, 1 / 6.0},
+                                        {0, 0, 1}};
+  const double(*g)[3] = m == 2 ? two : four;
+  const std::int64_t oc = weights.dim(0), ic = weights.dim(1), a = m + 2;
+  const std::int64_t channels = blocks_of(ic) * 16;
+  Tensor out = Tensor::zeros(DType::F32, {blocks_of(oc) * a * a * channels * 16});
+  float* to = out.mutable_data<float>();
+  for (std::int64_t o = 0; o < oc; ++o) {
+    for (std::int64_t c = 0; c < ic; ++c) {
+      const float* w = weights.data<float>() + (o * ic + c) * 9;
+      for (std::int64_t i = 0; i < a; ++i) {
+        double row[3];
+        for (int k = 0; k < 3; ++k)
+          row[k] = g[i][0] * w[k] + g[i][1] * w[3 + k] + g[i][2] * w[6 + k];
+        for (std::int64_t j = 0; j < a; ++j) {
+          const double value = g[j][0] * row[0] + g[j][1] * row[1] + g[j][2] * row[2];
+          to[((o / 16 * a * a + i * a + j) * channels + c) * 16 + o % 16] =
+              static_cast<float>(value);
+        }
+      }
+    }
+  }
+  return out;
+}
+
 Tensor pack_stem(const Tensor& weights) {
   const std::int64_t oc = weights.dim(0), taps = weights.size() / oc;
   Tensor out = Tensor::zeros(DType::F32, {blocks_of(oc) * taps * 16});

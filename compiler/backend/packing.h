@@ -15,6 +15,8 @@ namespace rulec::backend {
 Tensor pack_conv(const Tensor& weights, std::int64_t groups);
 // … to [oc/16][ic][kh][kw][16].
 Tensor pack_stem(const Tensor& weights);
+// [oc][ic][3][3] to [oc/16][(m+2)^2][ic][16], transformed by F(m,3), m = 2 or 4, in double.
+Tensor pack_winograd(const Tensor& weights, int m);
 // [c][1][kh][kw] to [c/16][kh][kw][16].
 Tensor pack_depthwise(const Tensor& weights);
 // [k][n] (or [n][k] when transposed) times scale to [n/16][k][16].

@@ -23,7 +23,7 @@ RULEC_INLINE Vec activate(Activation kind, float alpha, float beta, Vec x, Vec s
     case Activation::Sigmoid:
       return sigmoid(x);
     case Activation::Silu:
-      return x / (one + exponential(-x));
+      return x / (one + bounded_exponential(-x));
     case Activation::HardSigmoid:
       return minimum(one, maximum(zero, fma(x, splat(alpha), splat(beta))));
     case Activation::HardSwish:
@@ -89,12 +89,20 @@ static inline Finish make_finish(const Epilogue& e) {
       store(values + i, x);
     }
   };
+  const Vec alpha = splat(f.alpha);
   switch (f.activation) {
-    case Activation::Sigmoid:
-      return loop([](Vec x, int) RULEC_LAMBDA_INLINE { return sigmoid(x); });
-    case Activation::Silu:
-      return loop([](Vec x, int)
-                      RULEC_LAMBDA_INLINE { return x / (splat(1.0f) + exponential(-x)); });
+    case Activation::LeakyRelu:
+      return loop([&](Vec x, int)
+                      RULEC_LAMBDA_INLINE { return where_less(x, splat(0.0f), x * alpha, x); });
+#define RULEC_LOOP(kind)       \
+  case Activation::kind:       \
+    return loop([](Vec x, int) \
+                    RULEC_LAMBDA_INLINE { return activate(Activation::kind, 0, 0, x, x); });
+      RULEC_LOOP(Sigmoid)
+      RULEC_LOOP(Silu)
+      RULEC_LOOP(HardSwish)
+      RULEC_LOOP(Gelu)
+#undef RULEC_LOOP
     default:
       return loop([&](Vec x, int i) RULEC_LAMBDA_INLINE {
         const Vec slope = slopes != nullptr ? load(slopes + (i & 15)) : x;

@@ -122,8 +122,13 @@ static Status check_conv(Opcode opcode, Refs in, Refs out, std::span<const std::
       !window_fits(x[3], p.pad_left, halo, o[3], p.stride_w, p.kernel_w, p.dilation_w)) {
     return bad("windows that leave the input");
   }
-  const std::int64_t expected =
-      opcode == Opcode::ConvDepthwise ? oc * taps : oc * padded(x[1]) * taps;
+  std::int64_t expected = opcode == Opcode::ConvDepthwise ? oc * taps : oc * padded(x[1]) * taps;
+  if (opcode == Opcode::ConvWinograd) {
+    const bool plain3 = p.kernel_h == 3 && p.kernel_w == 3 && p.stride_h == 1 && p.stride_w == 1 &&
+                        p.dilation_h == 1 && p.dilation_w == 1;
+    if (!plain3 || (p.winograd != 2 && p.winograd != 4)) return bad("not a form of Winograd");
+    expected = oc * padded(x[1]) * (p.winograd + 2) * (p.winograd + 2);
+  }
   if (count(in[1]) != expected || (opcode == Opcode::ConvDepthwise && x[1] != o[1])) {
     return bad("weights of the wrong size");
   }
@@ -409,6 +414,7 @@ Status check_operation(Opcode opcode, Refs in, Refs out, std::span<const std::by
     case Opcode::Conv:
     case Opcode::ConvStem:
     case Opcode::ConvDepthwise:
+    case Opcode::ConvWinograd:
       return check_conv(opcode, in, out, parameters);
     case Opcode::Pool:
     case Opcode::GlobalPool:

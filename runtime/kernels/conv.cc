@@ -19,6 +19,12 @@ struct Geometry {
   std::int64_t weight_block;  // floats between blocks of output channels
   std::int64_t out_plane, residual_plane;
 };
+// Offsets of the pixels of a tile that is not part of a row.
+constexpr int max_scattered = 6;
+struct Places {
+  std::int64_t in[max_scattered], out[max_scattered], residual[max_scattered];
+};
+constexpr int scattered = -1;
 #if defined(__AVX512F__)
 constexpr int max_pixels = 14, max_blocks = 2;
 #elif defined(__AVX2__)
@@ -28,11 +34,27 @@ constexpr int max_pixels = 3, max_blocks = 1;
 #endif
 }  // namespace
 
-// S: the stride where it is 1 or 2, so that offsets of pixels are constants; else 0.
+// Floats from the weights in use to those that are fetched meanwhile: the hardware's own looking
+// ahead ends at pages.
+static constexpr int prefetched = 1024;
+
+// S: the stride where it is 1 or 2, so that offsets of pixels are constants; 0: g.pixel;
+// scattered: pixels lie where `places` says.
 template <int P, int B, int S>
 static void tile(const float* in, const float* w, const float* bias, float* out, const Geometry& g,
-                 const Finish& f, const float* residual, const float* slopes) {
+                 const Finish& f, const float* residual, const float* slopes,
+                 const Places* places) {
   constexpr int V = B * vectors;
+  const auto out_at = [&](int p)
+                          RULEC_LAMBDA_INLINE { return S == scattered ? places->out[p] : p * 16; };
+  const auto residual_at = [&](int p) RULEC_LAMBDA_INLINE {
+    return S == scattered ? places->residual[p] : p * 16;
+  };
+  const float* from[P];
+  if constexpr (S == scattered) {
+    for (int p = 0; p < P; ++p)
+      from[p] = in + places->in[p];
+  }
   Vec acc[P][V];
   for (int p = 0; p < P; ++p) {
     for (int v = 0; v < V; ++v)
@@ -45,6 +67,7 @@ static void tile(const float* in, const float* w, const float* bias, float* out,
       const float* row = plane + ky * g.tap_row;
       for (std::int64_t kx = 0; kx < g.kernel_w; ++kx) {
         const float* x = row + kx * g.tap_column;
+        const std::int64_t tap = S == scattered ? x - in : 0;
 #pragma GCC unroll 4
         for (int c = 0; c < 16; ++c) {
           Vec weight[V];
@@ -52,10 +75,13 @@ static void tile(const float* in, const float* w, const float* bias, float* out,
           for (int v = 0; v < V; ++v) {
             weight[v] = load(w + (v / vectors) * g.weight_block + (v % vectors) * lanes);
           }
+#pragma GCC unroll 4
+          for (int block = 0; block < B; ++block)
+            prefetch(w + block * g.weight_block + prefetched);
           w += 16;
 #pragma GCC unroll 14
           for (int p = 0; p < P; ++p) {
-            const Vec value = splat(x[p * pixel + c]);
+            const Vec value = splat(S == scattered ? from[p][tap + c] : x[p * pixel + c]);
 #pragma GCC unroll 8
             for (int v = 0; v < V; ++v)
               acc[p][v] = fma(value, weight[v], acc[p][v]);
@@ -70,12 +96,12 @@ static void tile(const float* in, const float* w, const float* bias, float* out,
     for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
-        const std::int64_t at = (v / vectors) * g.out_plane + p * 16 + (v % vectors) * lanes;
+        const int lane = (v % vectors) * lanes;
         Vec y = acc[p][v];
         if (f.add_before) {
-          y = y + load(residual + at + (v / vectors) * (g.residual_plane - g.out_plane));
+          y = y + load(residual + (v / vectors) * g.residual_plane + residual_at(p) + lane);
         }
-        store(out + at, minimum(high, maximum(low, y)));
+        store(out + (v / vectors) * g.out_plane + out_at(p) + lane, minimum(high, maximum(low, y)));
       }
     }
     return;
@@ -87,16 +113,22 @@ static void tile(const float* in, const float* w, const float* bias, float* out,
         store(values + p * 16 + v * lanes, acc[p][b * vectors + v]);
       }
     }
-    finish_slowly(f, values, slopes != nullptr ? slopes + b * 16 : nullptr,
-                  residual != nullptr ? residual + b * g.residual_plane : nullptr, P * 16);
+    const float* added = residual != nullptr ? residual + b * g.residual_plane : nullptr;
+    alignas(64) float gathered[P * 16];
+    if (S == scattered && added != nullptr) {
+      for (int i = 0; i < P * 16; i += lanes)
+        store(gathered + i, load(added + residual_at(i / 16) + i % 16));
+      added = gathered;
+    }
+    finish_slowly(f, values, slopes != nullptr ? slopes + b * 16 : nullptr, added, P * 16);
     float* to = out + b * g.out_plane;
     for (int i = 0; i < P * 16; i += lanes)
-      store(to + i, load(values + i));
+      store(to + out_at(i / 16) + i % 16, load(values + i));
   }
 }
 
 using Tile = void (*)(const float*, const float*, const float*, float*, const Geometry&,
-                      const Finish&, const float*, const float*);
+                      const Finish&, const float*, const float*, const Places*);
 
 template <int B, int S, int P>
 static void fill_tiles(Tile* tiles) {
@@ -107,7 +139,10 @@ static void fill_tiles(Tile* tiles) {
 namespace {
 struct Tiles {
   Tile of[max_blocks + 1][3][max_pixels + 1] = {};
+  Tile anywhere[max_scattered + 1] = {};  // of one block
+  Tile single = tile<1, 4, 0>;            // one pixel of four blocks
   Tiles() {
+    fill_tiles<1, scattered, max_scattered>(anywhere);
     fill<1>();
     if constexpr (max_blocks > 1) fill<max_blocks>();
   }
@@ -167,32 +202,45 @@ void conv(const KernelCall& call) {
   const int stride = p.stride_w <= 2 ? static_cast<int>(p.stride_w) : 0;
 
   // A flattened row is cut into pieces as if they were rows.
-  std::int64_t piece = columns;
+  const std::int64_t threads = call.pool->threads();
   const std::int64_t macs_per_pixel = x.blocks * 16 * p.kernel_h * p.kernel_w * 16;
+  const std::int64_t weight_bytes = y.blocks * g.weight_block * 4;
+  // What a row of outputs reads that no other row reads, strides left out.
+  const std::int64_t row_bytes =
+      x.blocks * smaller(p.kernel_h, p.stride_h) * smaller(p.kernel_w, p.stride_w) * columns * 64;
+  // Threads part the channels where the weights are the larger part of what is read, so that
+  // each weight is read once.
+  const bool by_channels = weight_bytes > (256 << 10) && weight_bytes > rows * row_bytes &&
+                           y.blocks >= 2 * threads * max_blocks;
+  const std::int64_t parts = threads == 1 || by_channels ? 1 : 2 * threads;
+  std::int64_t piece = columns;
   if (rows == 1) {
     // The input of a piece stays in the second-level cache while all its outputs are made.
-    const std::int64_t cached = larger(max_pixels, (std::int64_t{192} << 10) / (x.blocks * 64));
-    const std::int64_t wanted = ceil_div(columns, ceil_div(columns, smaller(cached, columns)));
-    piece = larger(max_pixels, smaller(wanted, ceil_div(columns, 2 * call.pool->threads())));
-    piece = ceil_div(piece, max_pixels) * max_pixels;
+    const std::int64_t cached = larger(max_pixels, (std::int64_t{224} << 10) / (x.blocks * 64));
+    piece = ceil_div(columns, ceil_div(columns, smaller(cached, columns)));
+    piece = larger(max_pixels, smaller(piece, ceil_div(columns, parts)));
+    if (piece < columns) piece = ceil_div(piece, max_pixels) * max_pixels;
   }
   const std::int64_t pieces = ceil_div(columns, piece);
   std::int64_t band = 1;  // rows of one chunk
   if (rows > 1) {
-    const std::int64_t row_bytes = x.blocks * x.row * 4 * p.stride_h;
-    band = larger(1, smaller(rows, (std::int64_t{192} << 10) / larger(1, row_bytes)));
-    band = smaller(band, larger(1, ceil_div(rows, 2 * call.pool->threads())));
+    band = larger(1, smaller(rows, (std::int64_t{224} << 10) / larger(1, row_bytes)));
+    band = smaller(band, ceil_div(rows, parts));
+    band = ceil_div(rows, ceil_div(rows, band));
   }
   const std::int64_t bands = ceil_div(rows, band);
   // Blocks of output channels of one chunk: enough work for a hand-over, enough chunks for all.
   const std::int64_t chunk_work = macs_per_pixel * band * piece;
   std::int64_t group = larger(1, smaller(y.blocks, 1 + 2000000 / larger(1, chunk_work)));
-  if (call.pool->threads() > 1 && bands * pieces * y.n < 2 * call.pool->threads()) {
-    group = smaller(group, larger(1, ceil_div(y.blocks, 2 * call.pool->threads())));
+  if (threads > 1 && bands * pieces * y.n < 2 * threads) {
+    group = smaller(group, larger(1, ceil_div(y.blocks, 2 * threads)));
   }
   group = ceil_div(group, max_blocks) * max_blocks;
   const std::int64_t groups = ceil_div(y.blocks, group);
   const std::int64_t places = y.n * bands * pieces;
+  // Short rows leave tiles half empty: theirs take pixels of several rows.
+  const bool short_rows = rows > 1 && max_pixels <= max_scattered &&
+                          (columns < max_pixels - 1 || columns == max_pixels + 1);
 
   const auto chunk = [&](std::int64_t index) {
     const std::int64_t first_block = (index % groups) * group;
@@ -205,7 +253,34 @@ void conv(const KernelCall& call) {
     const std::int64_t n = place / bands;
     const float* image = in + n * x.image;
     float* result = out + n * y.image;
-    for (std::int64_t ob = first_block; ob < last_block; ob += max_blocks) {
+    std::int64_t ob = first_block;
+    if (rows == 1 && columns == 1 && finish.residual == nullptr) {
+      for (; ob + 4 <= last_block; ob += 4) {
+        tiles.single(image, weights + ob * g.weight_block, bias + ob * 16, result + ob * y.plane, g,
+                     finish, nullptr, finish.slopes != nullptr ? finish.slopes + ob * 16 : nullptr,
+                     nullptr);
+      }
+    }
+    for (; short_rows && ob < last_block; ++ob) {
+      const std::int64_t pixels = (row1 - row0) * columns;
+      Places at;
+      for (std::int64_t left = pixels, count = ceil_div(left, max_scattered); left > 0; --count) {
+        const std::int64_t tile_pixels = ceil_div(left, count);
+        for (std::int64_t i = 0; i < tile_pixels; ++i) {
+          const std::int64_t row = row0 + (pixels - left + i) / columns;
+          const std::int64_t column = (pixels - left + i) % columns;
+          at.in[i] = row * in_row + column * g.pixel;
+          at.out[i] = row * y.row + column * 16;
+          at.residual[i] = row * r.row + column * 16;
+        }
+        tiles.anywhere[tile_pixels](
+            image, weights + ob * g.weight_block, bias + ob * 16, result + ob * y.plane, g, finish,
+            finish.residual != nullptr ? finish.residual + n * r.image + ob * r.plane : nullptr,
+            finish.slopes != nullptr ? finish.slopes + ob * 16 : nullptr, &at);
+        left -= tile_pixels;
+      }
+    }
+    for (; ob < last_block; ob += max_blocks) {
       const auto blocks = smaller(max_blocks, last_block - ob);
       const Tile* table = by_blocks[blocks][stride];
       const float* w = weights + ob * g.weight_block;
@@ -222,7 +297,7 @@ void conv(const KernelCall& call) {
         while (left > 0) {
           const std::int64_t pixels = ceil_div(left, count);
           table[pixels](ix + at * g.pixel, w, bias + ob * 16, ox + at * 16, g, finish,
-                        rx != nullptr ? rx + at * 16 : nullptr, slopes);
+                        rx != nullptr ? rx + at * 16 : nullptr, slopes, nullptr);
           at += pixels;
           left -= pixels;
           --count;

@@ -33,6 +33,22 @@ static void tile(const float* in, const float* w, Vec bias, float* out, const Ge
   const std::int64_t column = K == 0 ? g.tap_column : 16;
   for (std::int64_t ky = 0; ky < kernel_h; ++ky) {
     const float* row = in + ky * g.tap_row;
+    if constexpr (K != 0 && S != 0) {
+      // Each input is loaded once and meets the taps that it has a pixel for.
+      Vec weight[K];
+      for (int kx = 0; kx < K; ++kx)
+        weight[kx] = load(w + (ky * K + kx) * 16);
+#pragma GCC unroll 32
+      for (int i = 0; i < (P - 1) * S + K; ++i) {
+        const Vec value = load(row + i * 16);
+#pragma GCC unroll 5
+        for (int kx = 0; kx < K; ++kx) {
+          const int p = (i - kx) / S;
+          if (i >= kx && (i - kx) % S == 0 && p < P) acc[p] = fma(value, weight[kx], acc[p]);
+        }
+      }
+      continue;
+    }
 #pragma GCC unroll 5
     for (std::int64_t kx = 0; kx < kernel_w; ++kx) {
       const Vec weight = load(w + (ky * kernel_w + kx) * 16);

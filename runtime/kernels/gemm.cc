@@ -54,10 +54,25 @@ void gemm(const KernelCall& call) {
 static void pack(const float* w, std::int64_t depth, std::int64_t columns, bool transposed,
                  std::int64_t column, float scale, float* out) {
   const std::int64_t valid = smaller(16, columns - column);
+  const Vec factor = splat(scale);
+  if (valid == 16 && !transposed) {
+    for (std::int64_t k = 0; k < depth; ++k) {
+      for (int v = 0; v < 16; v += lanes)
+        store(out + k * 16 + v, load(w + k * columns + column + v) * factor);
+    }
+    return;
+  }
+  if (transposed) {
+    for (std::int64_t c = 0; c < 16; ++c) {
+      const float* row = w + (column + c) * depth;
+      for (std::int64_t k = 0; k < depth; ++k)
+        out[k * 16 + c] = c < valid ? row[k] * scale : 0.0f;
+    }
+    return;
+  }
   for (std::int64_t k = 0; k < depth; ++k) {
     for (std::int64_t c = 0; c < 16; ++c) {
-      const std::int64_t at = transposed ? (column + c) * depth + k : k * columns + column + c;
-      out[k * 16 + c] = c < valid ? w[at] * scale : 0.0f;
+      out[k * 16 + c] = c < valid ? w[k * columns + column + c] * scale : 0.0f;
     }
   }
 }

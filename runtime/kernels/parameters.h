@@ -49,13 +49,14 @@ struct ReorderParameters {
 // Conv: blocked to blocked, weights [oc/16][ic/16][kh][kw][16 ic][16 oc], channels padded by zeros.
 // ConvStem: plain NCHW (or NHWC) to blocked, weights [oc/16][ic][kh][kw][16].
 // ConvDepthwise: blocked to blocked, weights [c/16][kh][kw][16].
+// ConvWinograd: as Conv, 3x3 with stride 1, weights transformed [oc/16][(m+2)^2][ic][16].
 struct ConvParameters {
   std::uint32_t kernel_h = 1, kernel_w = 1;
   std::uint32_t stride_h = 1, stride_w = 1;
   std::uint32_t pad_top = 0, pad_left = 0;
   std::uint32_t dilation_h = 1, dilation_w = 1;
   std::uint32_t channels_last = 0;  // of a stem's input
-  std::uint32_t reserved = 0;
+  std::uint32_t winograd = 0;       // ConvWinograd: outputs along a tile, 2 or 4
   Epilogue epilogue;
 };
 

@@ -45,6 +45,8 @@ static void product_tile(const Product& g, std::int64_t row, std::int64_t block)
     for (int v = 0; v < V; ++v) {
       weight[v] = load(w + (v / vectors) * g.depth * 16 + (v % vectors) * lanes);
     }
+    for (int b = 0; b < B; ++b)
+      prefetch(w + b * g.depth * 16 + 1024);
     w += 16;
 #pragma GCC unroll 14
     for (int p = 0; p < P; ++p) {
@@ -56,36 +58,52 @@ static void product_tile(const Product& g, std::int64_t row, std::int64_t block)
   }
   const Finish& f = g.finish;
   const Vec low = splat(f.low), high = splat(f.high);
-  for (int p = 0; p < P; ++p) {
-    for (int b = 0; b < B; ++b) {
-      const std::int64_t column = (block + b) * 16;
-      const std::int64_t valid = smaller(16, g.columns - column);
-      if (valid <= 0) continue;
-      const std::int64_t at = (row + p) * g.out_row + column;
-      alignas(64) float values[16], added[16];
-      const bool whole = valid == 16;
-      const float* residual = f.residual != nullptr ? f.residual + at : nullptr;
-      if (!whole && residual != nullptr) {
-        for (int i = 0; i < 16; ++i)
-          added[i] = i < valid ? residual[i] : 0.0f;
-        residual = added;
+  for (int b = 0; b < B; ++b) {
+    const std::int64_t column = (block + b) * 16;
+    const std::int64_t valid = smaller(16, g.columns - column);
+    if (valid <= 0) continue;
+    const std::int64_t at = row * g.out_row + column;
+    const bool whole = valid == 16;
+    if (whole && f.bounds_only) {
+      for (int p = 0; p < P; ++p) {
+        for (int v = 0; v < vectors; ++v) {
+          const std::int64_t to = at + p * g.out_row + v * lanes;
+          Vec y = acc[p][b * vectors + v];
+          if (f.add_before) y = y + load(f.residual + to);
+          store(g.out + to, minimum(high, maximum(low, y)));
+        }
       }
-      float* to = whole && f.bounds_only ? g.out + at : values;
+      continue;
+    }
+    alignas(64) float values[P * 16], added[P * 16];
+    if (f.residual != nullptr) {
+      for (int p = 0; p < P; ++p) {
+        const float* from = f.residual + at + p * g.out_row;
+        for (int v = 0; whole && v < 16; v += lanes)
+          store(added + p * 16 + v, load(from + v));
+        for (int i = 0; !whole && i < 16; ++i)
+          added[p * 16 + i] = i < valid ? from[i] : 0.0f;
+      }
+    }
+    for (int p = 0; p < P; ++p) {
       for (int v = 0; v < vectors; ++v) {
         Vec y = acc[p][b * vectors + v];
         if (f.bounds_only) {
-          if (f.add_before) y = y + load(residual + v * lanes);
+          if (f.add_before) y = y + load(added + p * 16 + v * lanes);
           y = minimum(high, maximum(low, y));
         }
-        store(to + v * lanes, y);
+        store(values + p * 16 + v * lanes, y);
       }
-      if (to == values) {
-        if (!f.bounds_only) {
-          finish_slowly(f, values, f.slopes != nullptr ? f.slopes + column : nullptr, residual, 16);
-        }
-        for (std::int64_t i = 0; i < valid; ++i)
-          g.out[at + i] = values[i];
-      }
+    }
+    if (!f.bounds_only) {
+      finish_slowly(f, values, f.slopes != nullptr ? f.slopes + column : nullptr, added, P * 16);
+    }
+    for (int p = 0; p < P; ++p) {
+      float* to = g.out + at + p * g.out_row;
+      for (int v = 0; whole && v < 16; v += lanes)
+        store(to + v, load(values + p * 16 + v));
+      for (std::int64_t i = 0; !whole && i < valid; ++i)
+        to[i] = values[p * 16 + i];
     }
   }
 }

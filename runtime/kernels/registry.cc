@@ -76,8 +76,7 @@ struct Scratch {
 };
 }  // namespace
 
-std::byte* thread_scratch(std::size_t bytes) {
-  thread_local Scratch scratch;
+static std::byte* grown(Scratch& scratch, std::size_t bytes) {
   if (scratch.size < bytes) {
     std::free(scratch.data);
     scratch.size = (bytes + 4095) / 4096 * 4096 + 4096;
@@ -85,6 +84,16 @@ std::byte* thread_scratch(std::size_t bytes) {
     RULEC_CHECK(scratch.data != nullptr);
   }
   return scratch.data;
+}
+
+std::byte* thread_scratch(std::size_t bytes) {
+  thread_local Scratch scratch;
+  return grown(scratch, bytes);
+}
+
+std::byte* shared_scratch(std::size_t bytes) {
+  thread_local Scratch scratch;
+  return grown(scratch, bytes);
 }
 
 }  // namespace rulec

@@ -64,7 +64,7 @@ static void softmax_row(const float* x, float* y, std::int64_t n, bool logarithm
   const Vec shift = splat(highest);
   Vec sum = splat(0.0f);
   walk(x, n, -__builtin_inff(), [&](Vec v, std::int64_t i, std::int64_t count) {
-    const Vec e = exponential(v - shift);
+    const Vec e = bounded_exponential(v - shift);
     if (!logarithmic) put(y + i, count, e);
     sum = sum + (count == lanes ? e : load_part(reinterpret_cast<const float*>(&e), count, 0.0f));
   });

@@ -7,6 +7,7 @@ void reorder(const KernelCall& call);
 void conv(const KernelCall& call);
 void conv_stem(const KernelCall& call);
 void conv_depthwise(const KernelCall& call);
+void conv_winograd(const KernelCall& call);
 void pool(const KernelCall& call);
 void global_pool(const KernelCall& call);
 void chain(const KernelCall& call);
@@ -28,6 +29,7 @@ KernelTable table() {
   set(Opcode::Conv, conv);
   set(Opcode::ConvStem, conv_stem);
   set(Opcode::ConvDepthwise, conv_depthwise);
+  set(Opcode::ConvWinograd, conv_winograd);
   set(Opcode::Pool, pool);
   set(Opcode::GlobalPool, global_pool);
   set(Opcode::Chain, chain);

@@ -59,14 +59,15 @@ class Kernels : public testing::Test {
     return m.node(id).outputs[0];
   }
 
-  // Builds, runs and compares; `kernel` must be in the report unless it is empty.
+  // Builds, runs and compares with a reference in double; `kernel` must begin the name of one in
+  // the report unless it is empty.
   void check(Model& m, ValueId out, const std::string& kernel, const std::string& what) {
     m.add_output(m.main(), out);
     std::vector<std::pair<ValueId, Value>> feeds;
     for (std::size_t i = 0; i < feeds_.size(); ++i) {
       feeds.emplace_back(m.graph(m.main()).inputs[i], feeds_[i]);
     }
-    Evaluator evaluator(m);
+    Evaluator evaluator(m, {.precision = Precision::Double});
     const ValueId targets[] = {out};
     auto want = evaluator.run(feeds, targets);
     ASSERT_TRUE(want) << what << want.error().message;
@@ -77,7 +78,7 @@ class Kernels : public testing::Test {
       ASSERT_TRUE(built) << what << built.error().message;
       bool found = kernel.empty();
       for (const auto& r : built->report)
-        found = found || r.kernel == kernel;
+        found = found || r.kernel.starts_with(kernel);
       EXPECT_TRUE(found) << what << " did not become " << kernel << ": "
                          << (built->report.empty() ? "" : built->report.back().note);
       auto engine = Engine::load_bytes(built->bytes);
@@ -182,6 +183,74 @@ TEST_F(Kernels, ResidualsAndActivationsAreFused) {
       y = conv(y);
       check(m, y, "Conv", fmt::format("form {} with {} channels", form, c));
     }
+  }
+}
+
+TEST_F(Kernels, WinogradInBothForms) {
+  const auto form_of = [](const Model& m, Optimize optimize) {
+    BuildOptions options;
+    options.optimize = optimize;
+    const auto built = build_engine(m, options);
+    EXPECT_TRUE(built);
+    std::string forms;
+    for (const auto& r : built->report) {
+      if (r.type == "Conv") forms += r.kernel + " " + r.note + ";";
+    }
+    return forms;
+  };
+  int small_tiles = 0, large_tiles = 0;
+  for (int trial = 0; trial < 48; ++trial) {
+    Model m = start();
+    const std::int64_t n = trial % 5 == 4 ? 2 : 1, ic = pick(16, 70), oc = pick(16, 70);
+    const std::int64_t h = trial % 3 ? pick(3, 9) : pick(10, 33), w = trial % 3 ? h : pick(5, 40);
+    const Integers pads = {pick(0, 1), pick(0, 1), pick(0, 2), pick(0, 2)};
+    const ValueId x = input(m, {n, ic, h, w});
+    ValueId y = node(m, "Conv",
+                     {x, weight(m, uniform({oc, ic, 3, 3}, -0.2f, 0.2f)), weight(m, uniform({oc}))},
+                     {{"pads", pads}});
+    static const char* const acts[] = {"Relu", "Sigmoid", "HardSwish", "LeakyRelu"};
+    if (trial % 2) y = node(m, acts[static_cast<std::size_t>(trial / 2 % 4)], {y});
+    if (trial % 8 == 6) {
+      const Shape shape = {n, oc, h + pads[0] + pads[2] - 2, w + pads[1] + pads[3] - 2};
+      y = node(m, "Relu", {node(m, "Add", {y, input(m, shape)})});
+    }
+    check(m, y, "Conv", fmt::format("conv {}x{}x{}x{} to {}", n, ic, h, w, oc));
+    const std::string forms = form_of(m, Optimize::Latency);
+    small_tiles += forms.find("F(2,3)") != std::string::npos ? 1 : 0;
+    large_tiles += forms.find("F(4,3)") != std::string::npos ? 1 : 0;
+    EXPECT_EQ(form_of(m, Optimize::Size).find("Winograd"), std::string::npos);
+  }
+  EXPECT_GE(small_tiles, 4);
+  EXPECT_GE(large_tiles, 12);
+
+  // Weights above a megabyte are not multiplied by four but where only latency counts.
+  Model m = start();
+  const ValueId x = input(m, {1, 160, 16, 16});
+  m.add_output(m.main(), node(m, "Conv", {x, weight(m, uniform({160, 160, 3, 3}))},
+                              {{"pads", Integers{1, 1, 1, 1}}}));
+  feeds_.clear();
+  EXPECT_EQ(form_of(m, Optimize::Latency), "ConvWinograd F(4,3);");
+  EXPECT_EQ(form_of(m, Optimize::Balanced), "Conv ;");
+}
+
+// Short rows, whose tiles take pixels of several; single pixels; many channels on few pixels.
+TEST_F(Kernels, SmallMaps) {
+  for (int trial = 0; trial < 40; ++trial) {
+    Model m = start();
+    const std::int64_t k = trial % 2 ? 1 : 3, s = pick(1, 2), size = trial % 5 ? pick(1, 8) : 1;
+    const std::int64_t ic = pick(30, 130), oc = pick(30, 200);
+    const std::int64_t out = (size - 1) / s + 1;
+    const ValueId x = input(m, {pick(1, 2), ic, size, size});
+    const std::int64_t n = feeds_.back().tensor().dim(0);
+    ValueId y = node(m, "Conv",
+                     {x, weight(m, uniform({oc, ic, k, k}, -0.1f, 0.1f)), weight(m, uniform({oc}))},
+                     {{"pads", Integers{k / 2, k / 2, k / 2, k / 2}}, {"strides", Integers{s, s}}});
+    if (trial % 3 == 1) y = node(m, "Sigmoid", {y});
+    if (trial % 3 == 2) {
+      y = node(m, "Add", {y, input(m, {n, oc, out, out})});
+      if (trial % 4 == 0) y = node(m, "Relu", {y});
+    }
+    check(m, y, "Conv", fmt::format("conv k{} s{} of {} at {}x{} to {}", k, s, ic, size, size, oc));
   }
 }
 
