@@ -113,6 +113,10 @@ void Resolver::resolve_phases() {
   for (Declared& file : declared_) {
     if (!file.file || !files_.files[file.index].requested) continue;
     current_ = &file;
+    // A package that is asked for by its name is one file in this: its pipeline without a name.
+    if (const Declared* owner = pipeline_of_package(file); owner != nullptr && owner != &file) {
+      continue;
+    }
     if (!file.unnamed_pipeline && file.pipelines.empty()) {
       plain.push_back(&file);
       continue;
@@ -132,6 +136,17 @@ void Resolver::resolve_phases() {
     }
   }
   flush();
+}
+
+// The file with the pipeline without a name among the requested files of this file's package.
+const Declared* Resolver::pipeline_of_package(const Declared& file) const {
+  const std::string& package = files_.files[file.index].package;
+  if (package.empty()) return nullptr;
+  const auto found = std::find_if(declared_.begin(), declared_.end(), [&](const Declared& other) {
+    return other.file && other.unnamed_pipeline && files_.files[other.index].requested &&
+           files_.files[other.index].package == package;
+  });
+  return found == declared_.end() ? nullptr : &*found;
 }
 
 static constexpr int deepest_pipeline = 32;
@@ -169,6 +184,11 @@ Resolver::Members Resolver::find_members(const Declared& file, std::string_view 
     return out;
   }
   if (of_file(file, name)) return out;
+  if (const auto pass = pass_named(name)) {
+    out.passes.push_back(*pass);
+    out.found = true;
+    return out;
+  }
   const std::string& own = files_.files[file.index].package;
   for (const Declared& other : declared_)
     if (!own.empty() && other.file && files_.files[other.index].package == own &&
@@ -196,15 +216,18 @@ Resolver::Members Resolver::find_members(const Declared& file, std::string_view 
   return out;
 }
 
-// All rules that a pipeline's steps name: what joining it by a comma means.
+// All rules and built-in phases that a pipeline's steps name: what joining it by a comma means.
 void Resolver::collect_rules(const Declared& file, const ast::Pipeline& pipeline,
-                             std::vector<RuleId>& rules, int depth) const {
+                             std::vector<RuleId>& rules, std::vector<Pass>& passes,
+                             int depth) const {
   if (depth > deepest_pipeline) return;
   for (const ast::Step& step : pipeline.steps)
     for (const ast::Step::Part& part : step.parts) {
       const Members members = find_members(file, part.name.text);
       rules.insert(rules.end(), members.rules.begin(), members.rules.end());
-      if (members.pipeline) collect_rules(*members.owner, *members.pipeline, rules, depth + 1);
+      passes.insert(passes.end(), members.passes.begin(), members.passes.end());
+      if (members.pipeline)
+        collect_rules(*members.owner, *members.pipeline, rules, passes, depth + 1);
     }
 }
 
@@ -217,6 +240,7 @@ void Resolver::add_step(const Declared& file, const ast::Step& step, int depth) 
     const Members members = find_members(file, part.name.text);
     if (!members.found) {
       std::vector<std::string> known = {"edit"};
+      known.insert(known.end(), std::begin(pass_names), std::end(pass_names));
       for (const auto& [name, id] : file.rules)
         known.push_back(name);
       for (const auto& [name, id] : file.edits)
@@ -248,8 +272,9 @@ void Resolver::add_step(const Declared& file, const ast::Step& step, int depth) 
         current_ = caller;
         return;
       }
-      collect_rules(*members.owner, *members.pipeline, rules, depth + 1);
+      collect_rules(*members.owner, *members.pipeline, rules, phase.passes, depth + 1);
     }
+    phase.passes.insert(phase.passes.end(), members.passes.begin(), members.passes.end());
     if (part.expect) {
       if (rules.size() != 1)
         diagnostics().error(DiagnosticKind::BadExpect, part.span,
@@ -267,6 +292,10 @@ void Resolver::add_step(const Declared& file, const ast::Step& step, int depth) 
   for (RuleId id : phase.rules)
     if (std::find(unique.begin(), unique.end(), id) == unique.end()) unique.push_back(id);
   phase.rules = std::move(unique);
+  std::vector<Pass> passes;
+  for (const Pass pass : phase.passes)
+    if (std::find(passes.begin(), passes.end(), pass) == passes.end()) passes.push_back(pass);
+  phase.passes = std::move(passes);
   out_.rules.phases.push_back(std::move(phase));
 }
 

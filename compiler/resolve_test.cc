@@ -45,12 +45,14 @@ void Resolver::resolve_test(const ast::Test& source, const Declared& file) {
   out.folder = files_.files[file.index].path.parent_path().string();
   for (const ast::Name& name : source.rules) {
     const Members members = find_members(file, name.text);
-    if (members.rules.empty()) {
+    out.passes.insert(out.passes.end(), members.passes.begin(), members.passes.end());
+    if (members.rules.empty() && members.passes.empty()) {
       std::vector<std::string> known;
       for (const auto& [rule, id] : file.rules)
         known.push_back(rule);
       diagnostics()
-          .error(DiagnosticKind::UnknownName, name.span, "`{}` is no rule to test", name.text)
+          .error(DiagnosticKind::UnknownName, name.span,
+                 "`{}` is no rule or built-in phase to test", name.text)
           .suggest(nearest_name(name.text, known));
     }
     out.rules.insert(out.rules.end(), members.rules.begin(), members.rules.end());

@@ -135,6 +135,7 @@ class Resolver {
   struct Members {
     std::vector<RuleId> rules;
     std::vector<std::size_t> edits;
+    std::vector<Pass> passes;
     const ast::Pipeline* pipeline = nullptr;
     const Declared* owner = nullptr;
     bool found = false;
@@ -143,7 +144,8 @@ class Resolver {
   void resolve_test(const ast::Test& source, const Declared& file);
   bool is_constant_capture(const Rule& rule, std::string_view name) const;
   void collect_rules(const Declared& file, const ast::Pipeline& pipeline,
-                     std::vector<RuleId>& rules, int depth) const;
+                     std::vector<RuleId>& rules, std::vector<Pass>& passes, int depth) const;
+  const Declared* pipeline_of_package(const Declared& file) const;
 
   RuleFiles& files_;
   const CompileOptions& options_;

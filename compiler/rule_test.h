@@ -30,6 +30,7 @@ struct RuleTest {
   Place place;
   std::string folder;         // of the rule file: `model` paths are relative to it
   std::vector<RuleId> rules;  // under test; empty: all of the file
+  std::vector<Pass> passes;   // built-in phases under test
   std::vector<Slot> slots;
   std::vector<TestOperand> operands;
   std::vector<Statement> before;

@@ -4,6 +4,7 @@
 #include "matcher/rewrite.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <map>
 #include <set>
@@ -14,6 +15,8 @@
 #include "matcher/facts.h"
 #include "matcher/firing.h"
 #include "matcher/matcher.h"
+#include "matcher/onnx_io.h"
+#include "matcher/passes.h"
 #include "matcher/program.h"
 #include "matcher/region.h"
 #include "matcher/target.h"
@@ -51,6 +54,9 @@ class Rewriter {
  private:
   Status run_phase(const Phase& phase);
   Status run_rules(const Phase& phase, const std::vector<RuleId>& rules);
+  Status run_passes(const Phase& phase, const std::vector<RuleId>& rules);
+  bool run_passes_once(const Phase& phase);
+  void infer_again();
   bool run_regions(const Phase& phase, const std::vector<RuleId>& rules);
   bool visit(NodeId node, const RuleProgram& program, const Phase& phase, VisitOrder& order);
   bool try_rule(RuleId rule, NodeId node, const Phase& phase, VisitOrder& order);
@@ -75,9 +81,11 @@ class Rewriter {
   std::vector<std::uint8_t> pending_;  // nodes to be visited
   NodeId resume_;                      // the first node that the last firing made
   std::vector<RuleId> candidates_;
-  std::size_t depth_ = 2;        // how far below a change a root may stand
-  std::vector<RuleId> maker_;    // of nodes that a firing made
-  std::vector<RuleId> history_;  // of the phase
+  std::size_t depth_ = 2;          // how far below a change a root may stand
+  std::vector<RuleId> maker_;      // of nodes that a firing made
+  std::vector<RuleId> history_;    // of the phase
+  bool types_may_follow_ = false;  // since the last inference
+  std::array<std::size_t, std::size(pass_names)> pass_changes_ = {};  // of the phase
   // Templates are costly to refuse: not again before something else has fired.
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> refused_;
 };
@@ -163,9 +171,7 @@ Status Rewriter::run_phase(const Phase& phase) {
       depth_ = std::max(depth_, depth_of(rules_, pattern) + (rule.see_through.empty() ? 1 : 16));
     }
   }
-  if (!active.empty()) {
-    if (const Status done = run_rules(phase, active); !done) return done;
-  }
+  if (const Status done = run_passes(phase, active); !done) return done;
   if (options_.near_misses) {
     std::erase_if(active, [&](RuleId id) {
       return report_.rules[id.index].fired > before[id.index] || !misses_[id.index].empty();
@@ -210,6 +216,58 @@ Status Rewriter::check_limit(const Phase& phase, std::int64_t bound) const {
       "{}:{}: phase `{}` fired more than {} times without coming to an end; rules that feed one "
       "another: {}; give one of them a guard, or raise `limit`",
       phase.place.file, phase.place.line, phase.name, bound, fmt::join(names, " → "));
+}
+
+// Types that the model declares stay; what follows from what is known now is added.
+void Rewriter::infer_again() {
+  std::vector<std::string> warnings;
+  infer_types(model_, warnings);
+  types_may_follow_ = false;
+}
+
+// Each built-in phase until it has nothing left to do; whether one had anything.
+bool Rewriter::run_passes_once(const Phase& phase) {
+  static constexpr int most_rounds = 64;  // each takes something away, this only bounds our errors
+  bool any = false;
+  bool again = true;
+  for (int round = 0; again && round < most_rounds; ++round) {
+    again = false;
+    for (const Pass pass : phase.passes) {
+      if (types_may_follow_) infer_again();
+      const PassResult done = run_pass(model_, ops_, pass);
+      types_may_follow_ = types_may_follow_ || done.types_may_follow;
+      pass_changes_[static_cast<std::size_t>(pass)] += done.changes;
+      // The last one's leftovers are no news to the others.
+      again = again || (done.changes > 0 && pass != Pass::UnusedNodes);
+    }
+    any = any || again;
+  }
+  if (types_may_follow_) infer_again();
+  if (any) matcher_.forget_constants();
+  return any;
+}
+
+// The rules of a step and its built-in phases, in turns until neither finds anything.
+Status Rewriter::run_passes(const Phase& phase, const std::vector<RuleId>& rules) {
+  pass_changes_ = {};
+  for (bool first = true;; first = false) {
+    const bool changed = !phase.passes.empty() && run_passes_once(phase);
+    if ((!changed && !first) || rules.empty()) break;
+    const std::size_t before = report_.firings.size();
+    if (const Status done = run_rules(phase, rules); !done) return done;
+    if (report_.firings.size() == before || phase.passes.empty()) break;
+    types_may_follow_ = true;
+  }
+  std::vector<std::string> words;
+  for (std::size_t i = 0; i < pass_changes_.size(); ++i) {
+    if (pass_changes_[i] > 0)
+      words.push_back(fmt::format("{} {}", pass_names[i], pass_changes_[i]));
+  }
+  if (!words.empty()) {
+    report_.edits.push_back(
+        fmt::format("built-in phases, with the number of changes: {}", fmt::join(words, ", ")));
+  }
+  return Done{};
 }
 
 Status Rewriter::run_rules(const Phase& phase, const std::vector<RuleId>& rules) {

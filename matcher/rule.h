@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "matcher/pass.h"
 #include "runtime/attribute.h"
 #include "runtime/dtype.h"
 #include "runtime/id.h"
@@ -433,6 +434,7 @@ struct Phase {
   std::string name;  // as written: "std.cleanup, tensorrt.compat"
   std::vector<RuleId> rules;
   std::vector<std::size_t> edits;  // indices into RuleSet::edits
+  std::vector<Pass> passes;        // built-in phases that are named beside the rules
   std::vector<std::pair<RuleId, CountBound>> expect;
   std::optional<std::int64_t> limit;
   Place place;

@@ -39,7 +39,7 @@ class Builder {
 
   Result<Model> build() {
     Model model;
-    model.opset_imports = {{"", std::min(ops_.newest_opset(""), 21)}};
+    model.opset_imports = {{"", std::min(ops_.newest_opset(""), wanted_opset())}};
     for (const Expr& expr : rules_.exprs)
       if (expr.emit && !expr.emit->op.domain.empty() && model.opset(expr.emit->op.domain) == 0)
         model.opset_imports.emplace_back(expr.emit->op.domain, 1);
@@ -86,6 +86,16 @@ class Builder {
   }
 
  private:
+  // One that most rules know; a later one where a rule under test needs it.
+  int wanted_opset() const {
+    int opset = 21;
+    for (const RuleId id : test_.rules) {
+      const auto& need = rules_[id].requires_opset;
+      if (need && need->relation == ">=") opset = std::max(opset, need->version);
+    }
+    return opset;
+  }
+
   Tensor draw(const Shape& shape, DType dtype, const TestOperand& operand) {
     Tensor out = Tensor::allocate(dtype, shape);
     for (std::int64_t i = 0; i < out.size(); ++i) {
