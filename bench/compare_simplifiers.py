@@ -80,7 +80,7 @@ def judge(source, target):
     out = {"before": before, "nodes": nodes, "foreign": foreign, "difference": None}
     try:
         first = session(source)
-        feeds = [made_inputs(first, seed) for seed in (0, 1)]
+        feeds = [made_inputs(first, seed, source) for seed in (0, 1)]
         wanted = [first.run(None, feed) for feed in feeds]
     except Exception as error:  # what ONNX Runtime cannot run here says nothing of the result
         out["not_run"] = str(error).splitlines()[0][:200]

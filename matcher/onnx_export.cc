@@ -209,6 +209,12 @@ Writer Exporter::graph(GraphId id) {
   }
   for (const ValueId value : info.inputs)
     out.message(11, value_info(value));
+  // Before IR version 4 every initializer is listed among the inputs; a new one is, too.
+  for (const ValueId value : info.initializers) {
+    if (model_.ir_version < 4 && id == model_.main() && !model_.value(value).is_input) {
+      out.message(11, value_info(value));
+    }
+  }
   for (const ValueId value : info.outputs)
     out.message(12, value_info(value));
   for (const ValueId value : info.value_info) {

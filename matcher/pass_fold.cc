@@ -101,6 +101,8 @@ static bool fold_node(Model& model, NodeId id, bool* types_may_follow) {
 PassResult fold_constants(Model& model) {
   PassResult out;
   for (const GraphId graph : open_graphs(model)) {
+    // Before IR version 4 an initializer is an input, which a body cannot have more of.
+    if (model.ir_version < 4 && graph != model.main()) continue;
     for (NodeId at = model.first_node(graph); at;) {
       const NodeId next = model.next_node(at);
       if (fold_node(model, at, &out.types_may_follow)) ++out.changes;

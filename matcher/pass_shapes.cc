@@ -173,7 +173,6 @@ void ShapePass::refine(NodeId id) {
     } else {
       continue;
     }
-    ++result_.changes;
     result_.types_may_follow = true;
   }
 }
@@ -196,6 +195,8 @@ void ShapePass::node(NodeId id) {
 
 PassResult ShapePass::run() {
   for (const GraphId graph : open_graphs(model_)) {
+    // Before IR version 4 an initializer is an input, which a body cannot have more of.
+    if (model_.ir_version < 4 && graph != model_.main()) continue;
     for (NodeId at = model_.first_node(graph); at; at = model_.next_node(at))
       node(at);
   }

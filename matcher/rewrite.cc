@@ -237,8 +237,8 @@ bool Rewriter::run_passes_once(const Phase& phase) {
       const PassResult done = run_pass(model_, ops_, pass);
       types_may_follow_ = types_may_follow_ || done.types_may_follow;
       pass_changes_[static_cast<std::size_t>(pass)] += done.changes;
-      // The last one's leftovers are no news to the others.
-      again = again || (done.changes > 0 && pass != Pass::UnusedNodes);
+      // What was unused is no news to the others; what is newly known of types is.
+      again = again || done.types_may_follow || (done.changes > 0 && pass != Pass::UnusedNodes);
     }
     any = any || again;
   }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running a model in ONNX Runtime as it stands in the file, on seeded inputs, and comparing."""
 
+import pathlib
 import re
 
 import numpy as np
@@ -17,8 +18,13 @@ def session(path):
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def made_inputs(runner, seed):
-    """Seeded inputs by the declared types; an unknown size is 1, of a picture 64, else 8."""
+def made_inputs(runner, seed, path):
+    """Inputs that lie beside the model (in0/name in an .npz), else seeded ones by the declared
+    types; an unknown size is 1, of a picture 64, else 4."""
+    beside = pathlib.Path(path).with_suffix(".npz")
+    if beside.exists():
+        arrays = np.load(beside)
+        return {name[4:]: arrays[name] for name in arrays.files if name.startswith("in0/")}
     rng = np.random.default_rng(seed)
     feeds, named = {}, {}
     for port in runner.get_inputs():
@@ -27,7 +33,7 @@ def made_inputs(runner, seed):
         for axis, size in enumerate(port.shape):
             if not isinstance(size, int) or size <= 0:
                 picture = len(port.shape) == 4 and axis > 0 and not port.shape[axis] in (1, 3)
-                guess = 1 if axis == 0 else 64 if picture else 8
+                guess = 1 if axis == 0 else 64 if picture else 4
                 size = named.setdefault(size, guess) if isinstance(size, str) else guess
             shape.append(size)
         if dtype.kind == "b":
