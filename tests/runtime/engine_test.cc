@@ -12,49 +12,10 @@
 #include "runtime/crc32.h"
 #include "runtime/engine_writer.h"
 #include "runtime/session.h"
+#include "tests/runtime/small_engine.h"
 
 namespace rulec {
 namespace {
-
-// y = x·w + b (fast), then z = Relu(y) (generic), with an If-like body's worth of attributes.
-std::string small_engine() {
-  EngineWriter writer;
-  writer.reserve_program();
-  writer.begin_program(0);
-  const auto x = writer.add_value({.name = "x", .dtype = DType::F32, .dims = {{2, 3}}});
-  Tensor w = Tensor::zeros(DType::F32, {3 * 16});
-  for (int k = 0; k < 3; ++k)
-    w.mutable_data<float>()[k * 16] = static_cast<float>(k + 1);
-  Tensor b = Tensor::zeros(DType::F32, {16});
-  b.mutable_data<float>()[0] = -5;
-  const auto weights = writer.add_weight_value("w", w);
-  const auto bias = writer.add_weight_value("b", b);
-  const auto y = writer.add_value({.name = "y",
-                                   .dtype = DType::F32,
-                                   .storage = format::Storage::Arena,
-                                   .dims = {{2, 1}},
-                                   .bytes = 8});
-  const auto z = writer.add_value({.name = "z", .dtype = DType::F32, .dims = {{2, 1}}});
-  kernels::GemmParameters p;
-  p.rows = 2;
-  p.depth = 3;
-  p.columns = 1;
-  p.has_bias = 1;
-  writer.add_op(
-      {.opcode = Opcode::Gemm, .name = "product", .parameters = std::as_bytes(std::span(&p, 1))},
-      std::vector{x | format::last_use, weights, bias}, std::vector{y});
-  const Attributes attributes({{"alpha", 0.5f},
-                               {"texts", std::vector<std::string>{"a", "bc"}},
-                               {"tensor", Tensor::scalar<std::int64_t>(7)},
-                               {"list", std::vector<std::int64_t>{1, 2, 3}},
-                               {"names", Tensor::of_strings({2}, {"p", "q"})}});
-  writer.add_op({.name = "cut", .type = "LeakyRelu", .opset = 13, .attributes = &attributes},
-                std::vector{y}, std::vector{z});
-  writer.end_program(std::vector{x}, std::vector{z}, {});
-  writer.add_port({.name = "x", .value = x, .type_text = "f32[2,3]", .symbols = {"", "K"}});
-  writer.add_port({.name = "z", .is_output = true, .value = z, .type_text = "f32[2,1]"});
-  return writer.finish({.producer = "rulec test", .arena_bytes = 64});
-}
 
 Result<std::vector<Value>> run(const Engine& engine) {
   auto session = Session::create(engine);
