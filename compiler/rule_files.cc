@@ -174,6 +174,12 @@ class Loader {
       std::sort(files.begin(), files.end());
       if (!files.empty()) return files;
     }
+    std::error_code code;
+    if (fs::exists(name, code))
+      return make_error(
+          "`{}` is no rule file: those end in .rules; a folder of them is a package, found on the "
+          "rule path (--rule-path)",
+          name);
     std::string message = fmt::format("package `{}` is not on the rule path", name);
     const auto near = nearest_name(name, known_packages());
     if (!near.empty()) message += fmt::format("; did you mean `{}`?", near);

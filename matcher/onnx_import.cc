@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "matcher/file.h"
+#include "matcher/file_kind.h"
 #include "matcher/onnx_attribute.h"
 #include "matcher/onnx_io.h"
 #include "matcher/onnx_order.h"
@@ -600,6 +601,16 @@ bool Importer::model_fields(std::string_view bytes, std::vector<std::string_view
     any = true;
   }
   if (reader.failed() || !any) {
+    if (const auto kind = file_kind(bytes); !kind.empty()) {
+      return fail("it is no ONNX model; it seems to be {}", kind);
+    }
+    // Models begin with their IR version.
+    if (any && bytes.starts_with('\x08')) {
+      return fail(
+          "it is cut short or damaged: the model does not end with its {} bytes; export or "
+          "copy it again",
+          bytes.size());
+    }
     return fail("it is not an ONNX model, or it is cut short: its bytes are no ModelProto");
   }
   return true;

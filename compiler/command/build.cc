@@ -133,10 +133,9 @@ int build(const BuildOptions& options) {
   std::vector<std::string> warnings;
   infer_types(rewritten.model, warnings);
   auto built = build_engine(rewritten.model, *backend);
-  if (!built) return fail(built.error());
+  if (!built) return fail(make_error("{}: {}", options.model, built.error().message));
   const double seconds = building.seconds();
-  for (const std::string& warning : built->warnings)
-    complain("warning: {}", warning);
+  warn(built->warnings);
   if (const Status status = write_file(options.out, built->bytes); !status)
     return fail(status.error());
   print_summary(options, rewritten, *built, seconds);

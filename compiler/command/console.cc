@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/command/console.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
+#include <vector>
 
 #include <unistd.h>
 
@@ -10,6 +13,36 @@ namespace rulec::command {
 
 void write_error(std::string_view text) {
   fmt::print(stderr, "rulec: {}\n", text);
+}
+
+// A message without what differs between places: quoted names, and numbers.
+static std::string kind_of(std::string_view message) {
+  std::string out;
+  bool quoted = false;
+  for (const char c : message) {
+    if (c == '`') quoted = !quoted;
+    if (!quoted && (c < '0' || c > '9')) out += c;
+  }
+  return out;
+}
+
+void warn(std::span<const std::string> warnings) {
+  std::vector<std::pair<std::string, std::size_t>> kinds;  // in the order they came
+  std::vector<const std::string*> firsts;
+  for (const std::string& warning : warnings) {
+    const std::string kind = kind_of(warning);
+    const auto known = std::find_if(kinds.begin(), kinds.end(),
+                                    [&](const auto& one) { return one.first == kind; });
+    if (known != kinds.end()) {
+      ++known->second;
+      continue;
+    }
+    kinds.emplace_back(kind, 0);
+    firsts.push_back(&warning);
+  }
+  for (std::size_t i = 0; i < kinds.size(); ++i)
+    complain("warning: {}{}", *firsts[i],
+             kinds[i].second == 0 ? "" : fmt::format(" … and {} more like it", kinds[i].second));
 }
 
 bool terminal() {

@@ -5,6 +5,7 @@
 // for work that lasts over a second on a terminal.
 
 #include <chrono>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,9 @@ template <typename... Args>
 void complain(fmt::format_string<Args...> format, Args&&... args) {
   write_error(fmt::format(format, std::forward<Args>(args)...));
 }
+
+// Warnings that differ in names and numbers only are told once: "… and 11 more like it".
+void warn(std::span<const std::string> warnings);
 
 bool terminal();                          // standard error is one, and NO_COLOR is not set
 std::string bold(std::string_view text);  // only on a terminal

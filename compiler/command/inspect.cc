@@ -10,6 +10,7 @@
 #include "compiler/command/command.h"
 #include "compiler/command/console.h"
 #include "compiler/command/flops.h"
+#include "compiler/command/model_warnings.h"
 #include "compiler/command/report.h"
 #include "compiler/command/subject.h"
 #include "matcher/file.h"
@@ -169,13 +170,9 @@ static int inspect_model(const InspectOptions& options) {
     complain("{}", model.error().message);
     return input_fault;
   }
-  std::vector<std::string> warnings;
+  std::vector<std::string> warnings = model_warnings(*model);
   infer_types(*model, warnings);
-  std::map<std::string, std::size_t> told;  // a fault of an exporter comes once a layer
-  for (const std::string& warning : warnings)
-    ++told[warning];
-  for (const auto& [warning, count] : told)
-    complain("warning: {}{}", warning, count > 1 ? ::fmt::format(" ({} times)", count) : "");
+  warn(warnings);
   const Totals totals = totals_of(*model);
   const auto counts = count_operators(*model);
   if (options.json) {

@@ -37,7 +37,7 @@ static void add_rewrite_flags(CLI::App& app, RewriteFlags& flags, bool rules_req
       ->allow_extra_args(false);
   app.add_flag("--strict", flags.strict, "refuse rules that assume something of the inputs");
   app.add_flag("--keep-shapes", flags.keep_shapes, "never narrow an unknown input dimension");
-  app.add_option("--opset", flags.opset, "convert to this opset first")->check(CLI::Range(7, 99));
+  app.add_option("--opset", flags.opset, "convert to this opset first");
   app.add_option("--seed", flags.seed, "of the probes");
 }
 
@@ -53,6 +53,27 @@ static std::string near_command(const CLI::App& app, int argc, char** argv) {
   return near.empty()
              ? ::fmt::format("there is no command `{}`", argv[1])
              : ::fmt::format("there is no command `{}`; did you mean `{}`?", argv[1], near);
+}
+
+// The same for flags: the first that the command does not have.
+static std::string unknown_flag(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* command = nullptr;
+  for (const CLI::App* sub : app.get_subcommands({}))
+    if (argc > 2 && sub->get_name() == argv[1]) command = sub;
+  if (command == nullptr) return "";
+  for (int i = 2; i < argc; ++i) {
+    const std::string flag = std::string(argv[i]).substr(0, std::string_view(argv[i]).find('='));
+    if (!flag.starts_with("--") || flag == "--" || command->get_option_no_throw(flag) != nullptr)
+      continue;
+    std::vector<std::string> names;
+    for (const CLI::Option* option : command->get_options())
+      for (const std::string& name : option->get_lnames())
+        names.push_back("--" + name);
+    const std::string near = nearest_name(flag, names);
+    return ::fmt::format("`{}` has no flag `{}`{}", argv[1], flag,
+                         near.empty() ? "" : ::fmt::format("; did you mean `{}`?", near));
+  }
+  return "";
 }
 
 int run(int argc, char** argv) {
@@ -96,7 +117,7 @@ int run(int argc, char** argv) {
   rewrite_app->add_option("-o,--out", rewrite_options.out, "the rewritten model");
   add_rewrite_flags(*rewrite_app, rewrite_options.flags, false);
   rewrite_app->add_option("--report", rewrite_options.report, "write the report as JSON");
-  rewrite_app->add_option("--html", rewrite_options.html, "write a page of before and after");
+  rewrite_app->add_option("--html", rewrite_options.html, "not yet: a page of before and after");
   rewrite_app->add_flag("--json", rewrite_options.json, "the report on standard output");
   rewrite_app->add_flag("--dry-run", rewrite_options.dry_run, "write no model");
   rewrite_app
@@ -138,8 +159,10 @@ int run(int argc, char** argv) {
   add_rewrite_flags(*build_app, build_options.flags, false);
   build_app->add_option("--isa", build_options.isa, "avx2, avx512 or auto")
       ->check(CLI::IsMember({"auto", "portable", "avx2", "avx512"}));
-  build_app->add_option("--precision", build_options.precision, "f32")
-      ->check(CLI::IsMember({"f32", "bf16", "f16"}));
+  build_app
+      ->add_option("--precision", build_options.precision,
+                   "of the fast kernels: f32; not yet: bf16, f16")
+      ->check(CLI::IsMember({"f32", "bf16", "f16"}).description(""));
   build_app->add_option("--opt", build_options.opt, "latency, balanced or size")
       ->check(CLI::IsMember({"latency", "balanced", "size"}));
   build_app->add_option("--report", build_options.report, "what became of each node, as JSON");
@@ -206,6 +229,10 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
+    if (const std::string wrong = unknown_flag(app, argc, argv); !wrong.empty()) {
+      ::fmt::print(stderr, "rulec: {} (`rulec {} --help` lists them)\n", wrong, argv[1]);
+      return usage_fault;
+    }
     ::fmt::print(stderr, "rulec: {} (`rulec {}--help` shows how)\n", error.what(),
                  argc > 1 && argv[1][0] != '-' ? std::string(argv[1]) + " " : "");
     return usage_fault;

@@ -6,12 +6,30 @@
 #include <filesystem>
 
 #include "compiler/command/console.h"
+#include "compiler/command/model_warnings.h"
 #include "matcher/onnx_io.h"
+#include "matcher/op_table.h"
 #include "matcher/target.h"
 
 namespace rulec::command {
 
-Or<LoadedRules> load_rules(const RuleOptions& options, const std::string& extra) {
+std::string FlagEdits::cite(std::string message) const {
+  static constexpr std::string_view mark = "<command line>:";
+  for (std::size_t at = 0; (at = message.find(mark, at)) != message.npos;) {
+    std::size_t line = 0, column = 0;
+    const char* const last = message.data() + message.size();
+    const auto after = std::from_chars(message.data() + at + mark.size(), last, line);
+    const char* end = after.ptr;
+    if (end < last && *end == ':') end = std::from_chars(end + 1, last, column).ptr;
+    const std::string flag =
+        line > 0 && line <= flags.size() ? flags[line - 1] : "the command line";
+    message.replace(at, static_cast<std::size_t>(end - message.data()) - at, flag);
+    at += flag.size();
+  }
+  return message;
+}
+
+Or<LoadedRules> load_rules(const RuleOptions& options, const FlagEdits& edits) {
   LoadedRules out;
   if (!options.target.empty()) {
     auto situation = parse_target(options.target);
@@ -22,7 +40,7 @@ Or<LoadedRules> load_rules(const RuleOptions& options, const std::string& extra)
     out.situation = *situation;
   }
   std::vector<std::filesystem::path> folders(options.rule_path.begin(), options.rule_path.end());
-  auto files = load_rule_files(options.rules, default_rule_path(folders), extra);
+  auto files = load_rule_files(options.rules, default_rule_path(folders), edits.text);
   if (!files) {
     complain("{}", files.error().message);
     return input_fault;
@@ -40,12 +58,23 @@ Or<LoadedRules> load_rules(const RuleOptions& options, const std::string& extra)
   }
   std::vector<std::string> setting_errors;
   auto compiled = compile_rules(out.files, compile, setting_errors);
-  ::fmt::print(stderr, "{}", out.files.render());
+  ::fmt::print(stderr, "{}", edits.cite(out.files.render()));
+  if (out.files.has_errors()) return input_fault;
   for (const std::string& error : setting_errors)
     write_error(error);
   if (!setting_errors.empty()) return usage_fault;
   if (!compiled) return input_fault;
   out.compiled = std::move(*compiled);
+  const std::string& target = out.situation.target;
+  const auto& rules = out.compiled.rules.rules;
+  if (!target.empty() && target != "cpu" && target != "tensorrt" && target != "onnxruntime" &&
+      std::none_of(rules.begin(), rules.end(),
+                   [&](const Rule& rule) { return rule.target && rule.target->name == target; })) {
+    complain(
+        "warning: --target {}: no rule is marked for it, and it is none of cpu, tensorrt and "
+        "onnxruntime",
+        target);
+  }
   return out;
 }
 
@@ -74,9 +103,19 @@ static bool split_typed(std::string_view text, std::string& name, std::string& t
   return !name.empty() && !type.empty();
 }
 
-Or<std::string> edits_of(const RewriteFlags& flags) {
-  std::string out;
-  if (flags.opset != 0) out += ::fmt::format("  opset = {}\n", flags.opset);
+Or<FlagEdits> edits_of(const RewriteFlags& flags) {
+  FlagEdits edits;
+  edits.flags.emplace_back("the command line");
+  std::string& out = edits.text;
+  if (flags.opset != 0) {
+    const int newest = OpTable().newest_opset("");
+    if (flags.opset < 7 || flags.opset > newest) {
+      complain("--opset {}: opsets 7 to {} are possible", flags.opset, newest);
+      return usage_fault;
+    }
+    out += ::fmt::format("  opset = {}\n", flags.opset);
+    edits.flags.push_back(::fmt::format("--opset {}", flags.opset));
+  }
   for (const std::string& input : flags.inputs) {
     const std::size_t arrow = std::min(input.find("->"), input.find("→"));
     std::string name, type;
@@ -93,6 +132,7 @@ Or<std::string> edits_of(const RewriteFlags& flags) {
       if (!type.empty()) out += " : " + type;
     }
     out += '\n';
+    edits.flags.push_back(::fmt::format("--input '{}'", input));
   }
   for (const std::string& dim : flags.dims) {
     const std::size_t equals = dim.rfind('=');
@@ -104,23 +144,26 @@ Or<std::string> edits_of(const RewriteFlags& flags) {
       return usage_fault;
     }
     out += ::fmt::format("  dim {} = {}\n", in_quotes(dim.substr(0, equals)), size);
+    edits.flags.push_back(::fmt::format("--dim {}", dim));
   }
   if (!flags.outputs.empty()) {
     std::string names;
     for (const std::string& name : flags.outputs)
       names += (names.empty() ? "" : ", ") + in_quotes(name);
     out += ::fmt::format("  outputs = [{}]\n", names);
+    edits.flags.push_back(::fmt::format("--outputs {}", ::fmt::join(flags.outputs, ",")));
   }
   if (!out.empty()) out = "edit {\n" + out + "}\n";
-  return out;
+  return edits;
 }
 
 Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags) {
   Rewritten out;
-  auto edits = edits_of(flags);
-  if (auto* status = std::get_if<int>(&edits)) return *status;
+  auto made = edits_of(flags);
+  if (auto* status = std::get_if<int>(&made)) return *status;
+  const FlagEdits& edits = std::get<FlagEdits>(made);
   Progress compiling("compiling rules");
-  auto rules = load_rules(flags.rules, std::get<std::string>(edits));
+  auto rules = load_rules(flags.rules, edits);
   if (auto* status = std::get_if<int>(&rules)) return *status;
   out.rules = std::move(std::get<LoadedRules>(rules));
   out.compile_seconds = compiling.seconds();
@@ -156,6 +199,7 @@ Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags) 
   out.nodes_before = static_cast<std::int64_t>(out.model.live_nodes());
   out.opset = out.model.opset("");
   out.load_seconds = loading.seconds();
+  warn(model_warnings(out.model));
   if (out.rules.compiled.rules.phases.empty()) return out;
 
   Progress rewriting("rewriting");
@@ -174,13 +218,12 @@ Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags) 
   auto report =
       rulec::rewrite(out.model, out.rules.compiled.rules, out.rules.compiled.ops, options);
   if (!report) {
-    complain("{}", report.error().message);
+    complain("{}", edits.cite(report.error().message));
     return input_fault;
   }
   out.report = std::move(*report);
   out.report.warnings.insert(out.report.warnings.begin(), warnings.begin(), warnings.end());
-  for (const std::string& warning : out.report.warnings)
-    complain("warning: {}", warning);
+  warn(out.report.warnings);
   out.rewrite_seconds = rewriting.seconds();
   return out;
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "compiler/command/command.h"
 #include "compiler/compile.h"
@@ -24,8 +25,18 @@ struct LoadedRules {
   Situation situation;
 };
 
-// Loads and compiles `-r …`; `extra` is rule text of the command line (edits made of flags).
-Or<LoadedRules> load_rules(const RuleOptions& options, const std::string& extra = "");
+// The edits that --input, --dim, --outputs and --opset stand for: rule text, and for each of its
+// lines the flag that it comes from.
+struct FlagEdits {
+  std::string text;
+  std::vector<std::string> flags;
+  // Messages name places of that text; here they name the flag instead.
+  std::string cite(std::string message) const;
+};
+Or<FlagEdits> edits_of(const RewriteFlags& flags);
+
+// Loads and compiles `-r …` and the edits.
+Or<LoadedRules> load_rules(const RuleOptions& options, const FlagEdits& edits = {});
 
 struct Rewritten {
   Model model;
@@ -38,8 +49,5 @@ struct Rewritten {
 
 // Imports a model, applies the flags' edits and rules. Warnings are told.
 Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags);
-
-// The edits that --input, --dim, --outputs and --opset stand for, as rule text.
-Or<std::string> edits_of(const RewriteFlags& flags);
 
 }  // namespace rulec::command

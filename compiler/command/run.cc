@@ -113,6 +113,8 @@ static Result<Given> read_given(const Subject& subject, const RunOptions& option
     const auto parts = split(subject, argument);
     if (!parts) return parts.error();
     const auto& [formal, path] = *parts;
+    if (path.empty())
+      return make_error("--input {}: the file's name is missing; write NAME=FILE", argument);
     auto value = read_input(*formal, path, notes);
     if (!value) return value.error();
     for (const std::string& note : notes)
@@ -267,8 +269,6 @@ static Result<std::vector<std::string>> read_labels(const std::string& path) {
 
 static Status draw(const Subject& subject, const std::vector<Value>& values, const Given& given,
                    const RunOptions& options) {
-  if (given.picture.empty())
-    return make_error("--draw boxes needs a picture: give one with --input NAME=FILE.png");
   const auto labels = read_labels(options.labels);
   if (!labels) return labels.error();
   Named outputs;
@@ -303,6 +303,10 @@ static Status draw(const Subject& subject, const std::vector<Value>& values, con
 }
 
 int run_model(const RunOptions& options) {
+  if (!options.labels.empty() && options.draw.empty()) {
+    complain("--labels names the classes of --draw boxes, which is not given");
+    return usage_fault;
+  }
   const auto fail = [](const Error& error) {
     complain("{}", error.message);
     return input_fault;
@@ -315,6 +319,8 @@ int run_model(const RunOptions& options) {
     return fail(make_error("--reference runs models; `{}` is an engine", options.file));
   const auto given = read_given(**subject, options);
   if (!given) return fail(given.error());
+  if (!options.draw.empty() && given->picture.empty())
+    return fail(make_error("--draw boxes needs a picture: give one with --input NAME=FILE.png"));
   Progress progress("running");
   const auto values = (*subject)->run(given->values);
   if (!values) return fail(values.error());
@@ -338,7 +344,8 @@ int run_model(const RunOptions& options) {
     for (std::size_t i = 0; i < values->size(); ++i)
       ::fmt::print("{}  {}\n", (*subject)->outputs()[i].name, summary((*values)[i]));
   } else {
-    ::fmt::print("{} outputs in {}\n", values->size(), options.out);
+    ::fmt::print("{} output{} in {}\n", values->size(), values->size() == 1 ? "" : "s",
+                 options.out);
   }
   if (!options.draw.empty())
     if (const Status status = draw(**subject, *values, *given, options); !status)

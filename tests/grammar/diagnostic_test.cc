@@ -41,6 +41,25 @@ TEST(Diagnostic, SpansMayPassTheEndOfLineAndText) {
             "a.rules:2:3: error: the end [syntax-error]\n  cd\n    ^\n");
 }
 
+TEST(Diagnostic, LongLinesAreShownAroundThePlace) {
+  const std::string ten = "é123456789";
+  std::string line;
+  for (int i = 0; i < 40; ++i)
+    line += ten;
+  Source source("a.rules", line);
+  Diagnostics diagnostics;
+  diagnostics.error(DiagnosticKind::SyntaxError, {220, 222}, "middle");  // character 200
+  diagnostics.error(DiagnosticKind::SyntaxError, {0, 440}, "all of it");
+  const std::string text = render(source, diagnostics);
+  std::string seven, fourteen;
+  for (int i = 0; i < 14; ++i)
+    (i < 7 ? seven : fourteen) += ten;
+  EXPECT_EQ(text, "a.rules:1:201: error: middle [syntax-error]\n  … " + seven + fourteen +
+                      " …\n    " + std::string(70, ' ') + "^\n" +
+                      "a.rules:1:1: error: all of it [syntax-error]\n  " + seven + fourteen +
+                      " …\n  ^" + std::string(139, '~') + "\n");
+}
+
 TEST(Diagnostics, WarningsAreNoErrors) {
   Diagnostics diagnostics;
   diagnostics.warning(DiagnosticKind::SyntaxError, {0, 1}, "w");

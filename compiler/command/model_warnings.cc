@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/command/model_warnings.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "matcher/op_table.h"
+
+namespace rulec::command {
+
+static constexpr std::int64_t oldest_opset = 7;
+
+static bool is_local(const Model& model, const GraphNode& node) {
+  return std::any_of(model.functions.begin(), model.functions.end(), [&](const Function& function) {
+    return node.type == function.name && node.domain == function.domain;
+  });
+}
+
+std::vector<std::string> model_warnings(const Model& model) {
+  std::vector<std::string> out;
+  const OpTable ops;
+  const std::int64_t opset = model.opset(""), newest = ops.newest_opset("");
+  if (opset != 0 && (opset < oldest_opset || opset > newest)) {
+    out.push_back(::fmt::format(
+        "the model's opset is {}; operators are known as of opsets {} to {}, so types may stay "
+        "unknown and rules may not fire; --opset {} converts it first",
+        opset, oldest_opset, newest, opset < oldest_opset ? oldest_opset : newest));
+  }
+  for (std::uint32_t i = 0; i < model.node_capacity(); ++i) {
+    const GraphNode& node = model.node(NodeId{i});
+    if (!node.alive || !node.domain.empty() || !ops.versions("", node.type).empty() ||
+        is_local(model, node)) {
+      continue;
+    }
+    const auto near = ops.similar("", node.type);
+    out.push_back(::fmt::format(
+        "node `{}`: ONNX has no operator `{}`{}; it is kept, with results of unknown type",
+        node.name, node.type.str(),
+        near.empty() ? "" : ::fmt::format(" (did you mean `{}`?)", near.front())));
+  }
+  return out;
+}
+
+}  // namespace rulec::command
