@@ -105,6 +105,12 @@ class BodyRunner : public generic::Bodies {
     }
     return known;
   }
+  std::optional<std::size_t> input_rank(GraphId graph, std::size_t index) const override {
+    const GraphInfo& it = model_.graph(graph);
+    if (index >= it.inputs.size()) return std::nullopt;
+    const Type& type = model_.value(it.inputs[index]).type;
+    return type.is_tensor() && type.dims ? std::optional(type.dims->size()) : std::nullopt;
+  }
 
  private:
   const Model& model_;

@@ -257,7 +257,9 @@ class ProgramCheck {
   }
 
   Status visit(const format::Op& op, std::size_t at) {
-    if (op.opcode >= opcode_count || op.flags != 0) return corrupt("operation {} is unknown", at);
+    const bool generic = static_cast<Opcode>(op.opcode) == Opcode::Generic;
+    if (op.opcode >= opcode_count || (op.flags & ~(generic ? format::planned : 0)) != 0)
+      return corrupt("operation {} is unknown", at);
     if (!within(op.first_operand, std::uint64_t{op.inputs} + op.outputs, s_.operands.size()) ||
         !within(op.parameters, op.parameter_bytes, s_.parameters.size()) ||
         op.parameters % 8 != 0 ||

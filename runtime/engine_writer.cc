@@ -208,6 +208,7 @@ void EngineWriter::add_op(const NewOp& op, std::span<const std::uint32_t> inputs
     record.domain = add_string(op.domain);
     record.type = add_string(op.type);
     record.opset = op.opset;
+    record.flags = op.planned ? format::planned : 0;
   }
   record.first_attribute = index_of(attributes_);
   if (op.attributes != nullptr) {

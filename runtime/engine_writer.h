@@ -68,6 +68,7 @@ class EngineWriter {
     int opset = 0;
     // Nested graphs are given as indices of programs.
     const Attributes* attributes = nullptr;
+    bool planned = false;
   };
 
   // Programs are numbered in the order of reserve_program; 0 is the main one. They may be filled

@@ -11,7 +11,10 @@ using format::Storage;
 
 Executor::Executor(std::shared_ptr<const Engine::State> state, Arena arena, int threads,
                    bool profile)
-    : state_(std::move(state)), arena_(std::move(arena)), pool_(threads) {
+    : state_(std::move(state)),
+      arena_(std::move(arena)),
+      pool_(threads),
+      plans_(kernels_for(state_->isa), pool_) {
   for (const format::Program& program : state_->programs)
     frames_.push_back(make_frame(program));
   prepare(state_->programs[0]);
@@ -64,6 +67,9 @@ void Executor::prepare(const format::Program& program) {
       if (values[v].storage == Storage::Heap) p.heap.emplace_back(i, v);
       if (values[v].storage == Storage::Arena) ref.data = arena_.data() + values[v].offset;
       if (i >= op.inputs && ref.halo > 0) p.zero_halo = true;
+      if (static_cast<Opcode>(op.opcode) == Opcode::Gather && i == 1) {
+        p.checks_indices = values[v].storage != Storage::Weight;
+      }
     }
   }
 }
@@ -121,6 +127,22 @@ static void zero_halo(const TensorRef& t) {
   }
 }
 
+// Indices that only the run knows: the generic kernel refuses those outside of the axis too.
+static Status check_indices(const kernels::GatherParameters& p, const TensorRef& index) {
+  const auto axis = static_cast<std::int64_t>(p.axis);
+  for (std::uint32_t i = 0; i < p.count; ++i) {
+    std::int64_t at = 0;
+    if (index.dtype == DType::I64) {
+      at = reinterpret_cast<const std::int64_t*>(index.data)[i];
+    } else {
+      at = reinterpret_cast<const std::int32_t*>(index.data)[i];
+    }
+    if (at < -axis || at >= axis)
+      return make_error("index {} is outside of an axis of {} elements", at, axis);
+  }
+  return Done{};
+}
+
 Status Executor::run_fast(const format::Op& op, std::uint32_t index) {
   Prepared& p = prepared_[index];
   Frame& frame = frames_[0];
@@ -135,6 +157,12 @@ Status Executor::run_fast(const format::Op& op, std::uint32_t index) {
   }
   const std::span<const TensorRef> refs = p.refs;
   const auto outputs = refs.subspan(op.inputs);
+  if (p.checks_indices) {
+    kernels::GatherParameters gather;
+    std::memcpy(&gather, state_->parameters.data() + op.parameters, sizeof gather);
+    if (Status ok = check_indices(gather, refs[1]); !ok)
+      return make_error("{}: {}", state_->text(op.name), ok.error().message);
+  }
   if (p.zero_halo) {
     for (const TensorRef& out : outputs) {
       if (out.halo > 0) zero_halo(out);
@@ -179,14 +207,17 @@ Status Executor::run_generic(const format::Op& op, std::uint32_t index, std::uin
   for (std::size_t i = 0; i < outputs.size() && i < 64; ++i) {
     if (outputs[i] != none) used |= std::uint64_t{1} << i;
   }
-  auto results = generic::run({.domain = state_->text(op.domain),
-                               .type = state_->text(op.type),
-                               .opset = op.opset,
-                               .inputs = inputs,
-                               .attributes = state_->op_attributes[p.first_op + index],
-                               .output_count = outputs.size(),
-                               .outputs_used = used,
-                               .bodies = this});
+  const generic::Call call{.domain = state_->text(op.domain),
+                           .type = state_->text(op.type),
+                           .opset = op.opset,
+                           .inputs = inputs,
+                           .attributes = state_->op_attributes[p.first_op + index],
+                           .output_count = outputs.size(),
+                           .outputs_used = used,
+                           .bodies = this};
+  std::optional<Tensor> made;
+  if ((op.flags & format::planned) != 0) made = plans_.run(p.first_op + index, call);
+  Result<generic::Outputs> results = made ? generic::Outputs{*std::move(made)} : generic::run(call);
   if (!results) {
     return make_error("{}: {}", state_->text(op.name), results.error().message);
   }
@@ -240,6 +271,28 @@ Result<std::vector<Value>> Executor::execute(std::uint32_t program, std::span<co
 Result<std::vector<Value>> Executor::run(std::span<const Value> inputs) {
   const ThreadPool::Burst burst(pool_);
   return execute(0, inputs);
+}
+
+std::optional<generic::Bodies::OutputType> Executor::output_type(GraphId body,
+                                                                 std::size_t index) const {
+  const format::Program& p = state_->programs[body.index];
+  const std::uint32_t v = index < p.outputs ? state_->operands[p.first_output + index] : none;
+  if (v == none) return std::nullopt;
+  const format::Value& value = state_->values_of(p)[v & ~format::last_use];
+  if (static_cast<DType>(value.dtype) == DType::Undefined) return std::nullopt;
+  OutputType out{.dtype = static_cast<DType>(value.dtype), .shape = std::nullopt};
+  if (value.rank != 0xff) {
+    const auto dims = state_->dims(value);
+    out.shape = Shape(dims.begin(), dims.end());
+  }
+  return out;
+}
+
+std::optional<std::size_t> Executor::input_rank(GraphId body, std::size_t index) const {
+  const format::Program& p = state_->programs[body.index];
+  if (index >= p.inputs) return std::nullopt;
+  const format::Value& value = state_->values_of(p)[state_->operands[p.first_input + index]];
+  return value.rank == 0xff ? std::nullopt : std::optional<std::size_t>(value.rank);
 }
 
 Result<std::vector<Value>> Executor::run(GraphId body, std::span<const Value> inputs) {

@@ -12,6 +12,7 @@
 #include "runtime/engine_state.h"
 #include "runtime/generic/kernel.h"
 #include "runtime/kernels.h"
+#include "runtime/shape_plans.h"
 #include "runtime/thread_pool.h"
 
 namespace rulec {
@@ -25,6 +26,8 @@ class Executor : public generic::Bodies {
   Result<std::vector<Value>> run(std::span<const Value> inputs);
   // A nested one, on behalf of a generic kernel.
   Result<std::vector<Value>> run(GraphId body, std::span<const Value> inputs) override;
+  std::optional<OutputType> output_type(GraphId body, std::size_t index) const override;
+  std::optional<std::size_t> input_rank(GraphId body, std::size_t index) const override;
 
   std::span<const std::uint64_t> profile() const { return nanoseconds_; }
 
@@ -35,6 +38,7 @@ class Executor : public generic::Bodies {
     std::vector<TensorRef> refs;                                // inputs, then outputs
     std::vector<std::pair<std::uint32_t, std::uint32_t>> heap;  // ref, value
     bool zero_halo = false;
+    bool checks_indices = false;  // of a Gather, which the run makes
   };
   // The values of one program while it runs; kept between runs, since bodies run often.
   struct Frame {
@@ -53,6 +57,7 @@ class Executor : public generic::Bodies {
   std::shared_ptr<const Engine::State> state_;
   Arena arena_;
   ThreadPool pool_;
+  ShapePlans plans_;
   std::vector<Frame> frames_;       // one for each program
   std::vector<Prepared> prepared_;  // one for each op of program 0
   std::vector<std::uint64_t> nanoseconds_;

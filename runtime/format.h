@@ -111,11 +111,15 @@ struct Value {
 // Operand bit: no later op of the program reads this value.
 inline constexpr std::uint32_t last_use = 0x80000000;
 
+// Flag of a Generic op: a fast kernel may do it where its operands' shapes allow, see
+// shape_plans.h.
+inline constexpr std::uint16_t planned = 1;
+
 struct Op {
   std::uint16_t opcode = 0;
   std::uint16_t inputs = 0;
   std::uint16_t outputs = 0;
-  std::uint16_t flags = 0;
+  std::uint16_t flags = 0;          // planned, of a Generic op
   std::uint32_t first_operand = 0;  // inputs, then outputs
   std::uint32_t parameters = 0;     // byte offset in Parameters
   std::uint32_t parameter_bytes = 0;

@@ -26,7 +26,7 @@ static std::uint64_t hash_of(const BuildOptions& options) {
 Result<BuiltEngine> build_engine(const Model& model, const BuildOptions& options) {
   BuiltEngine built;
   Model prepared = model;
-  if (Status ok = backend::prepare(prepared, options, built.warnings); !ok) return ok.error();
+  if (Status ok = backend::prepare(prepared, options, built); !ok) return ok.error();
   auto lowered = backend::lower(prepared, options.fast_kernels, options.optimize);
   if (!lowered) return lowered.error();
   backend::plan_memory(*lowered);

@@ -66,7 +66,8 @@ static void emit_program(EngineWriter& writer, const Lowered& lowered, std::uint
                    .domain = op.domain,
                    .type = op.type,
                    .opset = op.opset,
-                   .attributes = op.opcode == Opcode::Generic ? &op.attributes : nullptr},
+                   .attributes = op.opcode == Opcode::Generic ? &op.attributes : nullptr,
+                   .planned = op.planned},
                   inputs, op.outputs);
   }
   writer.end_program(p.inputs, p.outputs, p.captures);

@@ -12,4 +12,11 @@ namespace rulec::backend {
 // kernel where one fits (with what can be fused into it), else a generic one.
 Result<Lowered> lower(const Model& model, bool fast_kernels, Optimize optimize);
 
+// Operators that a fast kernel may take, where shapes are known; for docs/operators.md.
+struct FastOperator {
+  std::string domain, type;
+  std::string_view elements;  // "f32", "any of 8, 16, 32 or 64 bits"
+};
+std::vector<FastOperator> fast_operators();
+
 }  // namespace rulec::backend

@@ -3,8 +3,8 @@
 // rest (groups become zeros in its weights).
 #include "compiler/backend/lowering.h"
 #include "compiler/backend/packing.h"
-#include "compiler/backend/window.h"
 #include "runtime/result.h"
+#include "runtime/window.h"
 
 namespace rulec::backend {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elementwise operators: into the epilogue of the convolution or product before them, onto the
-// chain before them, or as a chain of their own.
+// Elementwise operators: onto the chain before them, or as a chain of their own. This is no rule of
+// rules/lower: a chain has any length and any operands, and takes what its layout allows; what
+// stands behind a convolution or product is there already (kernels.rules).
 #include <cmath>
-#include <limits>
-#include <map>
 
 #include "compiler/backend/lowering.h"
 #include "compiler/backend/packing.h"
+#include "runtime/operator_names.h"
 
 namespace rulec::backend {
 
@@ -14,7 +14,6 @@ using format::Layout;
 using kernels::Activation;
 using kernels::ChainOp;
 using kernels::ChainStep;
-using kernels::Residual;
 
 namespace {
 struct Step {
@@ -86,28 +85,6 @@ static Index place(Lowering& l, const Step& step, const Shape& s, Layout layout)
 
 // --- fusing
 
-static bool is_conv(Opcode o) {
-  return o == Opcode::Conv || o == Opcode::ConvStem || o == Opcode::ConvDepthwise ||
-         o == Opcode::ConvWinograd;
-}
-
-static kernels::Epilogue epilogue_of(const Operation& op) {
-  return op.opcode == Opcode::Gemm ? op.get<kernels::GemmParameters>().epilogue
-                                   : op.get<kernels::ConvParameters>().epilogue;
-}
-
-static void set_epilogue(Operation& op, const kernels::Epilogue& e) {
-  if (op.opcode == Opcode::Gemm) {
-    auto p = op.get<kernels::GemmParameters>();
-    p.epilogue = e;
-    op.set(p);
-  } else {
-    auto p = op.get<kernels::ConvParameters>();
-    p.epilogue = e;
-    op.set(p);
-  }
-}
-
 // An operation may be moved behind what makes its new operand.
 static std::size_t after(Lowering& l, std::size_t index, Index operand) {
   if (l.value(operand).storage == format::Storage::Weight) return index;
@@ -115,72 +92,6 @@ static std::size_t after(Lowering& l, std::size_t index, Index operand) {
   const auto made = l.maker(operand);
   if (whole == no_value && made && *made < index) return index;
   return l.move_to_end(index);
-}
-
-// Into the epilogue of a convolution or product: one activation, one addition, a bias.
-static bool fuse_epilogue(Lowering& l, NodeId node, ValueId x, const Step& s, const Shape& shape) {
-  const auto index = l.fusable_maker(x);
-  if (!index) return false;
-  const Operation& op = l.operation(*index);
-  if (!is_conv(op.opcode) && op.opcode != Opcode::Gemm) return false;
-  const ValueId y = l.model.node(node).outputs[0];
-  const Index made = op.outputs[0];
-  if (*l.value(made).dims != shape) return false;
-  const Layout layout = l.value(made).layout;
-  kernels::Epilogue e = epilogue_of(op);
-  if (s.step.op == ChainOp::Activate && s.step.activation != Activation::PRelu) {
-    if (e.activation != Activation::None || e.residual == Residual::AfterActivation) return false;
-    e.activation = s.step.activation;
-    e.alpha = s.step.alpha;
-    e.beta = s.step.beta;
-    set_epilogue(l.operation(*index), e);
-    l.retarget(*index, node, y);
-    return true;
-  }
-  if (s.step.op == ChainOp::Activate) {
-    const auto slopes = per_channel(l, s.operand, shape);
-    if (!slopes || e.activation != Activation::None || layout != Layout::Blocked) return false;
-    e.activation = Activation::PRelu;
-    const Index w = l.add_weight(l.model.value(s.operand).name, pad_vector(*slopes, shape[1], 0));
-    Operation& changed = l.operation(*index);
-    changed.inputs.insert(changed.inputs.begin() + 3, w);
-    set_epilogue(changed, e);
-    l.retarget(*index, node, y);
-    return true;
-  }
-  if (s.step.op != ChainOp::Add || !s.operand) return false;
-  if (op.opcode == Opcode::Gemm) {
-    const auto p = op.get<kernels::GemmParameters>();
-    const auto c = l.constant(s.operand);
-    const bool row = c && c->size() == p.columns && c->rank() > 0 &&
-                     c->dim(c->rank() - 1) == p.columns && c->dtype() == DType::F32;
-    if (row && p.has_bias == 0 && e.activation == Activation::None &&
-        e.residual == Residual::None) {
-      const Index b = l.add_weight(
-          l.model.value(s.operand).name,
-          pad_vector({c->data<float>(), static_cast<std::size_t>(c->size())}, c->size(), 0.0f));
-      Operation& changed = l.operation(*index);
-      changed.inputs.insert(changed.inputs.begin() + 2, b);
-      auto q = p;
-      q.has_bias = 1;
-      changed.set(q);
-      l.retarget(*index, node, y);
-      return true;
-    }
-  }
-  const auto other = l.shape(s.operand);
-  if (e.residual != Residual::None || !other || *other != shape || l.constant(s.operand))
-    return false;
-  const Index residual = layout == Layout::Blocked ? l.blocked(s.operand, 0) : l.plain(s.operand);
-  if (residual == made) return false;
-  e.residual =
-      e.activation == Activation::None ? Residual::BeforeActivation : Residual::AfterActivation;
-  const std::size_t at = after(l, *index, residual);
-  Operation& changed = l.operation(at);
-  changed.inputs.push_back(residual);
-  set_epilogue(changed, e);
-  l.retarget(at, node, y);
-  return true;
 }
 
 static void append(kernels::ChainParameters& p, Operation& op, ChainStep step, Index operand) {
@@ -236,13 +147,12 @@ static bool apply(Lowering& l, NodeId node, ValueId x, const std::vector<Step>& 
     if (!l.is_f32(s.operand) && !l.constant(s.operand)) return l.refuse("not f32");
     const auto other = l.shape(s.operand);
     if (!other) return l.refuse("a shape that is not known");
+    // The slopes of old PRelus, one a channel, broadcast in another way.
+    if (broadcast(*other, *shape) != shape) return l.refuse("an operand of another shape");
     if (const auto c = l.constant(s.operand); c && c->dtype() != DType::F32)
       return l.refuse("not f32");
   }
-  if (*from == *shape) {
-    if (steps.size() == 1 && fuse_epilogue(l, node, x, steps[0], *shape)) return true;
-    if (fuse_chain(l, node, x, steps, *shape)) return true;
-  }
+  if (*from == *shape && fuse_chain(l, node, x, steps, *shape)) return true;
   for (const Step& s : steps)
     blocked = blocked && fits_blocked(l, *shape, s);
   const Layout layout = blocked ? Layout::Blocked : Layout::Plain;
@@ -262,68 +172,12 @@ static bool apply(Lowering& l, NodeId node, ValueId x, const std::vector<Step>& 
 
 // --- operators
 
-static std::optional<std::vector<Step>> unary_steps(const Lowering& l, const GraphNode& n) {
-  static const std::map<std::string_view, ChainOp> maths = {
-      {"Neg", ChainOp::Neg},     {"Abs", ChainOp::Abs},     {"Exp", ChainOp::Exp},
-      {"Log", ChainOp::Log},     {"Sqrt", ChainOp::Sqrt},   {"Reciprocal", ChainOp::Reciprocal},
-      {"Erf", ChainOp::Erf},     {"Floor", ChainOp::Floor}, {"Ceil", ChainOp::Ceil},
-      {"Round", ChainOp::Round}, {"Sin", ChainOp::Sin},     {"Cos", ChainOp::Cos},
-      {"Sign", ChainOp::Sign}};
-  if (const auto it = maths.find(n.type.str()); it != maths.end()) {
-    return std::vector<Step>{{{.op = it->second}, {}}};
-  }
-  const auto number = [&](const char* name, float otherwise) {
-    return n.attributes.number(name, otherwise);
-  };
-  if (n.type == "Relu") return std::vector{activation_step(Activation::Relu)};
-  if (n.type == "Sigmoid") return std::vector{activation_step(Activation::Sigmoid)};
-  if (n.type == "Tanh") return std::vector{activation_step(Activation::Tanh)};
-  if (n.type == "HardSwish") return std::vector{activation_step(Activation::HardSwish)};
-  if (n.type == "Softplus") return std::vector{activation_step(Activation::Softplus)};
-  if (n.type == "Mish") return std::vector{activation_step(Activation::Mish)};
-  if (n.type == "LeakyRelu") {
-    return std::vector{activation_step(Activation::LeakyRelu, number("alpha", 0.01f))};
-  }
-  if (n.type == "Elu") return std::vector{activation_step(Activation::Elu, number("alpha", 1.0f))};
-  if (n.type == "HardSigmoid") {
-    return std::vector{
-        activation_step(Activation::HardSigmoid, number("alpha", 0.2f), number("beta", 0.5f))};
-  }
-  if (n.type == "Gelu" && n.attributes.text("approximate", "none") == "none") {
-    return std::vector{activation_step(Activation::Gelu)};
-  }
-  if (n.type == "Clip") {
-    float bound[] = {-std::numeric_limits<float>::infinity(),
-                     std::numeric_limits<float>::infinity()};
-    const char* names[] = {"min", "max"};
-    for (std::size_t i = 0; i < 2; ++i) {
-      if (n.inputs.size() > i + 1 && n.inputs[i + 1]) {
-        const auto c = scalar_of(l, n.inputs[i + 1]);
-        if (!c) return std::nullopt;
-        bound[i] = *c;
-      } else {
-        bound[i] = number(names[i], bound[i]);
-      }
-    }
-    return std::vector{activation_step(Activation::Clip, bound[0], bound[1])};
-  }
-  return std::nullopt;
-}
-
-static std::optional<ChainOp> binary_op(std::string_view type) {
-  static const std::map<std::string_view, ChainOp> ops = {
-      {"Add", ChainOp::Add}, {"Sum", ChainOp::Add}, {"Sub", ChainOp::Sub}, {"Mul", ChainOp::Mul},
-      {"Div", ChainOp::Div}, {"Min", ChainOp::Min}, {"Max", ChainOp::Max}, {"Pow", ChainOp::Pow}};
-  const auto it = ops.find(type);
-  return it == ops.end() ? std::nullopt : std::optional(it->second);
-}
-
 static bool lower_binary(Lowering& l, NodeId node, ChainOp op) {
   const GraphNode& n = l.model.node(node);
   if (n.inputs.size() != 2) return l.refuse("not two operands");
   const ValueId a = n.inputs[0], b = n.inputs[1], y = n.outputs[0];
   const auto shape = l.shape(y), sa = l.shape(a), sb = l.shape(b);
-  if (!l.is_f32(y)) return l.refuse("not f32");
+  if (!l.is_f32(y)) return lower_typed(l, node);
   if (!shape || !sa || !sb) return l.refuse("a shape that is not known");
   if (op == ChainOp::Pow) {
     const auto exponent = scalar_of(l, b);
@@ -338,10 +192,7 @@ static bool lower_binary(Lowering& l, NodeId node, ChainOp op) {
   // Prefer to go on where something can be fused, and blocks to row-major.
   if (*sa == *shape && *sb == *shape && !l.constant(b)) {
     const auto rank = [&](ValueId id) {
-      const auto made = l.fusable_maker(id);
-      const bool conv =
-          made && (is_conv(l.operation(*made).opcode) || l.operation(*made).opcode == Opcode::Gemm);
-      return (l.is_blocked(id) ? 4 : 0) + (op == ChainOp::Add && conv ? 2 : 0) + (made ? 1 : 0);
+      return (l.is_blocked(id) ? 2 : 0) + (l.fusable_maker(id) ? 1 : 0);
     };
     swap = rank(b) > rank(a);
   }
@@ -429,11 +280,13 @@ static bool lower_image_scaler(Lowering& l, NodeId node) {
 
 bool lower_elementwise(Lowering& l, NodeId node) {
   const GraphNode& n = l.model.node(node);
-  if (const auto it = l.activations.find(node.index); it != l.activations.end()) {
-    return apply(l, node, it->second.x, {activation_step(it->second.activation)});
-  }
   if (n.inputs.empty() || !n.inputs[0] || n.outputs.empty() || !n.outputs[0]) {
     return l.refuse("no fast kernel for this operator");
+  }
+  if (n.type == "Activate") {
+    const auto e = activation_named(n.attributes);
+    if (!e) return l.refuse("an activation without a kernel");
+    return apply(l, node, n.inputs[0], {activation_step(e->activation, e->alpha, e->beta)});
   }
   if (n.type == "BatchNormalization") return lower_batch_norm(l, node);
   if (n.type == "ImageScaler") return lower_image_scaler(l, node);
@@ -442,8 +295,9 @@ bool lower_elementwise(Lowering& l, NodeId node) {
     s.operand = n.inputs[1];
     return apply(l, node, n.inputs[0], {s});
   }
-  if (const auto steps = unary_steps(l, n)) return apply(l, node, n.inputs[0], *steps);
-  if (const auto op = binary_op(n.type)) return lower_binary(l, node, *op);
+  if (const auto op = unary_chain_op(n.type))
+    return apply(l, node, n.inputs[0], {{{.op = *op}, {}}});
+  if (const auto op = binary_chain_op(n.type)) return lower_binary(l, node, *op);
   return l.refuse("no fast kernel for this operator");
 }
 

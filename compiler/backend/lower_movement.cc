@@ -344,17 +344,20 @@ static bool lower_gather(Lowering& l, NodeId node, const Shape& from, const Shap
   const GraphNode& n = l.model.node(node);
   const auto index = l.constant(n.inputs.size() > 1 ? n.inputs[1] : ValueId{});
   const auto axis = normalize_axis(n.attributes.integer("axis", 0), from.size());
-  if (!index || !axis) return l.refuse("indices that are not constant");
+  const auto places = n.inputs.size() > 1 ? l.shape(n.inputs[1]) : std::nullopt;
+  if (!axis || !places) return l.refuse("a shape that is not known");
   std::int64_t outer = 1, inner = 1;
   for (std::size_t d = 0; d < *axis; ++d)
     outer *= from[d];
   for (std::size_t d = *axis + 1; d < from.size(); ++d)
     inner *= from[d];
-  for (std::int64_t i : index->integers()) {
-    if (i < -from[*axis] || i >= from[*axis]) return l.refuse("an index outside");
+  if (index) {
+    for (std::int64_t i : index->integers()) {
+      if (i < -from[*axis] || i >= from[*axis]) return l.refuse("an index outside");
+    }
   }
   const ValueId x = n.inputs[0], y = n.outputs[0];
-  if (index->size() == 1) {  // a slice
+  if (index && index->size() == 1) {  // a slice
     const std::int64_t i = index->integer(0);
     const std::int64_t at = (i < 0 ? i + from[*axis] : i) * inner;
     CopyParameters head;
@@ -369,10 +372,11 @@ static bool lower_gather(Lowering& l, NodeId node, const Shape& from, const Shap
   p.outer = static_cast<std::uint32_t>(outer);
   p.axis = static_cast<std::uint32_t>(from[*axis]);
   p.inner_bytes = static_cast<std::uint32_t>(inner) * element_bytes(l, y);
-  p.count = static_cast<std::uint32_t>(index->size());
+  p.count = static_cast<std::uint32_t>(element_count(*places));
   const Index source = l.plain(x), indices = l.plain(n.inputs[1]);
   const Index out = l.add_arena(y, Layout::Plain);
-  if (element_count(to) != outer * index->size() * inner) return l.refuse("sizes that do not fit");
+  if (element_count(to) != outer * element_count(*places) * inner)
+    return l.refuse("sizes that do not fit");
   l.add(Opcode::Gather, node, {source, indices}, {out}).set(p);
   l.bind(y, out);
   l.report(node, "Gather", "");

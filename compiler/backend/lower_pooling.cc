@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pooling in blocks.
 #include "compiler/backend/lowering.h"
-#include "compiler/backend/window.h"
+#include "runtime/window.h"
 
 namespace rulec::backend {
 

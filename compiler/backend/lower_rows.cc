@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Softmax, LayerNormalization and reductions over neighbouring axes.
 #include <algorithm>
-#include <map>
 
 #include "compiler/backend/lowering.h"
+#include "runtime/operator_names.h"
 
 namespace rulec::backend {
 
@@ -64,10 +64,6 @@ static bool lower_layer_norm(Lowering& l, NodeId node, const Shape& s) {
 }
 
 static bool lower_reduce(Lowering& l, NodeId node, const Shape& s) {
-  static const std::map<std::string_view, RowKind> kinds = {
-      {"ReduceMean", RowKind::Mean}, {"ReduceSum", RowKind::Sum},
-      {"ReduceMax", RowKind::Max},   {"ReduceMin", RowKind::Min},
-      {"ReduceL2", RowKind::L2},     {"ReduceSumSquare", RowKind::SumSquare}};
   const GraphNode& n = l.model.node(node);
   std::vector<std::int64_t> axes = n.attributes.integers("axes");
   if (n.inputs.size() > 1 && n.inputs[1]) {
@@ -86,9 +82,6 @@ static bool lower_reduce(Lowering& l, NodeId node, const Shape& s) {
     a = static_cast<std::int64_t>(*axis);
   }
   std::sort(axes.begin(), axes.end());
-  for (std::size_t i = 1; i < axes.size(); ++i) {
-    if (axes[i] != axes[i - 1] + 1) return l.refuse("axes that are not neighbours");
-  }
   if (axes.empty()) return l.refuse("no axes");
   const ValueId x = n.inputs[0], y = n.outputs[0];
   if (n.type == "ReduceMean" && s.size() == 4 && axes.front() == 2 && axes.back() == 3 &&
@@ -102,14 +95,36 @@ static bool lower_reduce(Lowering& l, NodeId node, const Shape& s) {
     l.report(node, "GlobalPool", "");
     return true;
   }
-  kernels::RowParameters p;
-  p.kind = kinds.at(n.type.str());
-  const auto first = static_cast<std::size_t>(axes.front()),
-             end = static_cast<std::size_t>(axes.back()) + 1;
-  p.outer = product(s, 0, first);
-  p.length = product(s, first, end);
-  p.inner = product(s, end, s.size());
-  return emit(l, node, Opcode::Reduce, p, {l.plain(x)});
+  // Runs of neighbouring axes, the last first: each is one pass.
+  std::vector<std::pair<std::size_t, std::size_t>> runs;
+  for (const std::int64_t axis : axes) {
+    const auto at = static_cast<std::size_t>(axis);
+    if (!runs.empty() && runs.back().second == at) {
+      ++runs.back().second;
+    } else {
+      runs.emplace_back(at, at + 1);
+    }
+  }
+  const RowKind kind = *row_kind(n.type);
+  if (runs.size() > 1 && (kind == RowKind::L2 || kind == RowKind::SumSquare))
+    return l.refuse("axes that are not neighbours");
+  Shape now = s;
+  Index in = l.plain(x);
+  for (; !runs.empty(); runs.pop_back()) {
+    const auto [first, end] = runs.back();
+    kernels::RowParameters p;
+    p.kind = kind;
+    p.outer = product(now, 0, first);
+    p.length = product(now, first, end);
+    p.inner = product(now, end, now.size());
+    if (runs.size() == 1) return emit(l, node, Opcode::Reduce, p, {in});
+    std::fill(now.begin() + static_cast<std::ptrdiff_t>(first),
+              now.begin() + static_cast<std::ptrdiff_t>(end), 1);
+    const Index partial = l.add_arena(l.model.value(y).name, DType::F32, now, Layout::Plain);
+    l.add(Opcode::Reduce, node, {in}, {partial}).set(p);
+    in = partial;
+  }
+  return false;
 }
 
 bool lower_rows(Lowering& l, NodeId node) {

@@ -50,6 +50,7 @@ struct Operation {
   int opset = 0;
   Attributes attributes;              // bodies are program numbers
   std::vector<std::uint32_t> bodies;  // those programs
+  bool planned = false;               // Generic: a fast kernel may do it, by the run's shapes
   bool dead = false;                  // moved or absorbed
 
   template <typename T>

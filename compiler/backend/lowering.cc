@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "compiler/backend/packing.h"
+
 namespace rulec::backend {
 
 using format::Layout;
@@ -25,17 +27,7 @@ bool Lowering::is_f32(ValueId id) const {
 }
 
 bool Lowering::single_use(ValueId id) const {
-  if (model.is_graph_output(id)) return false;
-  std::size_t readers = 0;
-  for (const Use& use : model.uses(id)) {
-    if (use.node && (absorbed.contains(use.node.index) || activations.contains(use.node.index))) {
-      continue;  // a pattern's nodes read together, once
-    }
-    ++readers;
-  }
-  for (const auto& [node, pattern] : activations)
-    readers += pattern.x == id ? 1 : 0;
-  return readers == 1;
+  return !model.is_graph_output(id) && model.use_count(id) == 1;
 }
 
 std::string Lowering::name_of(NodeId id) const {
@@ -91,14 +83,19 @@ Index Lowering::add_arena(ValueId like, Layout layout) {
 }
 
 Index Lowering::add_weight(std::string name, Tensor tensor) {
+  return add_weight_to(0, std::move(name), std::move(tensor));
+}
+
+Index Lowering::add_weight_to(Index program, std::string name, Tensor tensor) {
   Value v;
   v.name = std::move(name);
   v.dtype = tensor.dtype();
   v.dims = tensor.shape();
   v.storage = Storage::Weight;
   v.constant = std::move(tensor);
-  main().values.push_back(std::move(v));
-  return static_cast<Index>(main().values.size() - 1);
+  std::vector<Value>& values = out.programs[program].values;
+  values.push_back(std::move(v));
+  return static_cast<Index>(values.size() - 1);
 }
 
 Index Lowering::add_alias(Index whole, std::string name, Shape dims, std::int64_t byte_offset) {
@@ -299,7 +296,61 @@ Operation Lowering::generic_operation(Index program, NodeId node, const Scopes& 
   return op;
 }
 
-void Lowering::lower_generic(NodeId node) {
+static std::span<const float> floats(const Tensor& t) {
+  return {t.data<float>(), static_cast<std::size_t>(t.size())};
+}
+
+void Lowering::pack_operands(Index program, NodeId node, Operation& op) {
+  const GraphNode& n = model.node(node);
+  const bool own = n.domain == "rulec";
+  if ((!n.domain.empty() && !own) || n.inputs.size() < 2 || !n.inputs[1]) return;
+  const auto w = constant(n.inputs[1]);
+  const auto addend = n.inputs.size() > 2 ? n.inputs[2] : ValueId{};
+  const auto b = constant(addend);
+  if (!w || w->dtype() != DType::F32 || (addend && (!b || b->dtype() != DType::F32))) return;
+  const std::string& name = model.value(n.inputs[1]).name;
+  const auto become = [&](const char* type, std::size_t operands) {
+    op.domain = "rulec";
+    op.type = type;
+    op.inputs.resize(operands, no_value);
+  };
+  if (n.type == "Conv" || n.type == "FusedConv") {
+    const std::int64_t groups = n.attributes.integer("group", 1);
+    if (w->rank() != 4 || groups < 1 || w->dim(0) % groups != 0) return;
+    const bool depthwise = groups > 1 && w->dim(1) == 1 && groups == w->dim(0);
+    become("FusedConv", 5);
+    op.inputs.push_back(
+        add_weight_to(program, name, depthwise ? pack_depthwise(*w) : pack_conv(*w, groups)));
+    op.inputs.push_back(
+        add_weight_to(program, name + ".bias",
+                      pad_vector(b ? floats(*b) : std::span<const float>(), w->dim(0), 0.0f)));
+    return;
+  }
+  const bool gemm = n.type == "Gemm" || n.type == "FusedGemm";
+  const Type& x = model.value(n.inputs[0]).type;
+  const bool product = n.type == "MatMul" && x.dims && x.dims->size() >= 2;
+  if ((!gemm && !product) || w->rank() != 2 || n.attributes.integer("transA", 0) != 0) return;
+  const bool transposed = n.attributes.integer("transB", 0) != 0;
+  const std::int64_t columns = w->dim(transposed ? 0 : 1), depth = w->dim(transposed ? 1 : 0);
+  const float alpha = n.attributes.number("alpha", 1.0f), beta = n.attributes.number("beta", 1.0f);
+  std::vector<float> bias;
+  if (b) {
+    const bool row = b->size() == columns && b->rank() > 0 && b->dim(b->rank() - 1) == columns;
+    if (!row && b->size() != 1) return;
+    for (std::int64_t i = 0; i < columns; ++i)
+      bias.push_back(beta * b->data<float>()[row ? i : 0]);
+  }
+  become("FusedGemm", 4);
+  op.inputs.push_back(
+      add_weight_to(program, name, pack_columns(floats(*w), depth, columns, transposed, alpha)));
+  if (b) {
+    op.inputs.push_back(
+        add_weight_to(program, model.value(addend).name, pad_vector(bias, columns, 0.0f)));
+  }
+}
+
+void Lowering::lower_generic(NodeId node, bool plan) {
+  plan_ = plan;
   const GraphNode& n = model.node(node);
   std::unordered_map<Index, Index> none;
   // Bodies first: a value they capture may have to be reordered before the operation starts.
@@ -310,6 +361,8 @@ void Lowering::lower_generic(NodeId node) {
     op.outputs.push_back(o ? add_heap(main(), model.value(o), true) : no_value);
     if (o) bind(o, op.outputs.back());
   }
+  op.planned = plan_;
+  if (plan_) pack_operands(0, node, op);
   main().operations.push_back(std::move(op));
 }
 
@@ -322,7 +375,7 @@ Index Lowering::lower_body(GraphId graph, Index parent, const Scopes& scopes) {
   inner.push_back(&own);
   const GraphInfo& g = model.graph(graph);
   for (ValueId in : g.inputs) {
-    const Index v = add_heap(out.programs[program], model.value(in), false);
+    const Index v = add_heap(out.programs[program], model.value(in), true);
     own[in.index] = v;
     out.programs[program].inputs.push_back(v);
   }
@@ -371,9 +424,13 @@ void Lowering::lower_generic_into(Index program, NodeId node, const Scopes& scop
   for (ValueId in : n.inputs)
     op.inputs.push_back(in ? look_up(program, in, scopes) : no_value);
   for (ValueId o : n.outputs) {
-    op.outputs.push_back(o ? add_heap(out.programs[program], model.value(o), false) : no_value);
+    // What a body declares of its results serves loops that run no iteration.
+    const bool result = o && model.is_graph_output(o);
+    op.outputs.push_back(o ? add_heap(out.programs[program], model.value(o), result) : no_value);
     if (o) (*scopes.back())[o.index] = op.outputs.back();
   }
+  op.planned = plan_;
+  if (plan_) pack_operands(program, node, op);
   out.programs[program].operations.push_back(std::move(op));
 }
 

@@ -28,15 +28,6 @@ class Lowering {
   const Model& model;
   const Optimize optimize;
   Lowered out;
-  // Nodes that another node's operation does the work of.
-  std::unordered_map<Index, std::string> absorbed;
-  // Nodes whose result is an activation of a value further up (the nodes between are absorbed).
-  struct PatternActivation {
-    ValueId x;
-    kernels::Activation activation = kernels::Activation::None;
-  };
-  std::unordered_map<Index, PatternActivation> activations;
-
   Program& main() { return out.programs[0]; }
   Value& value(Index v) { return out.programs[0].values[v]; }
   Operation& operation(std::size_t i) { return out.programs[0].operations[i]; }
@@ -48,7 +39,7 @@ class Lowering {
   std::shared_ptr<const Tensor> constant(ValueId id) const {
     return id ? model.constant(id) : nullptr;
   }
-  // Exactly one reader, which is no output of the graph: absorbed patterns count as one.
+  // Exactly one reader, which is no output of the graph.
   bool single_use(ValueId id) const;
   std::string name_of(NodeId id) const;
 
@@ -95,7 +86,8 @@ class Lowering {
   }
   std::string reason;
 
-  void lower_generic(NodeId node);
+  // `plan`: a fast kernel may do it where the run's shapes allow; its weights are packed now.
+  void lower_generic(NodeId node, bool plan);
 
  private:
   using Scopes = std::vector<std::unordered_map<Index, Index>*>;  // outermost first
@@ -105,6 +97,10 @@ class Lowering {
   Index look_up(Index program, ValueId id, const Scopes& scopes);
   // The node as a generic operation, without its operands and results.
   Operation generic_operation(Index program, NodeId node, const Scopes& scopes);
+  // Weights for the plan of a convolution or product: operands behind those of its generic kernel.
+  void pack_operands(Index program, NodeId node, Operation& op);
+  Index add_weight_to(Index program, std::string name, Tensor tensor);
+  bool plan_ = false;  // of the node of the main graph at hand, and so of its bodies
 
   struct Places {
     Index plain = no_value, blocked = no_value;
@@ -124,8 +120,9 @@ bool lower_rows(Lowering& l, NodeId node);      // Softmax, LayerNormalization, 
 bool lower_movement(Lowering& l, NodeId node);  // Reshape, Transpose, Concat, Slice, …
 bool lower_resize(Lowering& l, NodeId node);
 bool lower_recurrent(Lowering& l, NodeId node);
+bool lower_typed(Lowering& l, NodeId node);  // Cast, Where, comparisons, logic, integers
 
-// Finds groups of nodes that one kernel does: fills l.activations and l.absorbed.
-void find_patterns(Lowering& l);
+// rulec.FusedConv: a convolution, then its epilogue.
+bool lower_fused_convolution(Lowering& l, NodeId node);
 
 }  // namespace rulec::backend

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/backend/prepare.h"
 
-#include "compiler/backend/fold_bn.h"
-#include "compiler/backend/merge_pads.h"
+#include "compiler/backend/fuse.h"
+#include "compiler/backend/inline_functions.h"
 #include "matcher/evaluate.h"
 #include "matcher/onnx_io.h"
 
@@ -53,8 +53,8 @@ static void forget_inferred_types(Model& model) {
   }
 }
 
-std::size_t remove_dead_nodes(Model& model) {
-  std::size_t removed = 0;
+// Removes nodes, bodies included, whose results nobody reads.
+static void remove_dead_nodes(Model& model, const char* why, std::vector<BuiltNode>& report) {
   for (std::uint32_t g = 0; g < model.graph_capacity(); ++g) {
     if (!model.graph(GraphId{g}).alive) continue;
     std::vector<NodeId> nodes = model.nodes(GraphId{g});
@@ -64,11 +64,11 @@ std::size_t remove_dead_nodes(Model& model) {
         used = used || (out && (model.use_count(out) > 0 || model.is_graph_output(out)));
       }
       if (used) continue;
+      const GraphNode& n = model.node(nodes[i]);
+      if (n.type != "Constant") report.push_back({n.name, n.type.str(), "", why});
       model.remove_node(nodes[i]);
-      ++removed;
     }
   }
-  return removed;
 }
 
 // Replaces what can be computed now by its value. Gives whether anything was.
@@ -127,6 +127,35 @@ static void infer_dropped_operators(Model& model) {
   }
 }
 
+// A constant scalar that is joined with vectors is a vector of one, as the kernel of Concat takes
+// it; ONNX's inference would stop there.
+static void widen_joined_scalars(Model& model) {
+  for (std::uint32_t i = 0; i < model.node_capacity(); ++i) {
+    const NodeId id{i};
+    const GraphNode& n = model.node(id);
+    if (!n.alive || n.type != "Concat" || !n.domain.empty()) continue;
+    const GraphId graph = n.graph;
+    std::vector<std::size_t> scalars;
+    bool vectors = false;
+    for (std::size_t k = 0; k < n.inputs.size(); ++k) {
+      const auto c = n.inputs[k] ? model.constant(n.inputs[k]) : nullptr;
+      if (c && c->rank() == 0) scalars.push_back(k);
+      const NodeId maker = n.inputs[k] ? model.value(n.inputs[k]).producer : NodeId{};
+      vectors =
+          vectors || (c && c->rank() == 1) || (maker && model.node(maker).type == "Unsqueeze");
+    }
+    if (!vectors) continue;
+    for (const std::size_t k : scalars) {
+      const ValueId old = model.node(id).inputs[k];
+      const Tensor wide = model.constant(old)->reshaped({1});
+      const ValueId made =
+          model.add_initializer(graph, model.fresh_value_name(model.value(old).name), wide);
+      model.value(made).type = Type::tensor(wide.dtype(), wide.shape());
+      model.set_input(id, k, made);
+    }
+  }
+}
+
 // Inference keeps what a graph declares of its outputs, which may be less than it could find: for
 // its time the graph has none.
 static void infer(Model& model, std::vector<std::string>& warnings) {
@@ -137,23 +166,26 @@ static void infer(Model& model, std::vector<std::string>& warnings) {
   model.set_outputs(model.main(), outputs);
 }
 
-Status prepare(Model& model, const BuildOptions& options, std::vector<std::string>& warnings) {
+Status prepare(Model& model, const BuildOptions& options, BuiltEngine& built) {
+  std::vector<std::string>& warnings = built.warnings;
+  if (Status ok = inline_functions(model); !ok) return ok;
   if (Status ok = set_dimensions(model, options); !ok) return ok;
   build_in_defaults(model, warnings);
+  widen_joined_scalars(model);
   if (!options.dims.empty() || !options.input_shapes.empty()) forget_inferred_types(model);
+  remove_dead_nodes(model, "nothing reads it", built.report);
   // Each round may turn a Shape into a constant, and with it a Reshape's result into a known one.
   for (int round = 0; round < 6; ++round) {
     std::vector<std::string> found;
     infer(model, found);
     if (round == 0) warnings.insert(warnings.end(), found.begin(), found.end());
     if (!fold_constants(model)) break;
-    remove_dead_nodes(model);
+    remove_dead_nodes(model, "computed when the engine was built", built.report);
   }
+  remove_dead_nodes(model, "nothing reads it", built.report);
   if (options.fast_kernels) {
-    fold_batch_norms(model);
-    merge_pads(model);
+    if (Status ok = fuse(model, built.report); !ok) return ok;
   }
-  remove_dead_nodes(model);
   return Done{};
 }
 

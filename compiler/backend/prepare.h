@@ -11,11 +11,9 @@
 namespace rulec::backend {
 
 // Gets a model ready to be lowered, in place: dimensions given by the options are set, types
-// inferred, constants folded (which may make more types known, so both are repeated), batch
-// normalisations folded, nodes nobody needs removed.
-Status prepare(Model& model, const BuildOptions& options, std::vector<std::string>& warnings);
-
-// Removes nodes of `graph` and its bodies whose results nobody reads. Gives their number.
-std::size_t remove_dead_nodes(Model& model);
+// inferred, constants folded (which may make more types known, so both are repeated), the rules of
+// rules/lower applied, nodes nobody needs removed. Warnings, and what became of nodes that are
+// gone, are added to `built`.
+Status prepare(Model& model, const BuildOptions& options, BuiltEngine& built);
 
 }  // namespace rulec::backend

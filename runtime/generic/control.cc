@@ -81,6 +81,15 @@ static Status append_scan(std::vector<std::vector<Tensor>>& scans, std::span<Val
   return Done{};
 }
 
+// A scalar for formal input `index` of the body, with one dimension where it is declared so.
+static Value body_scalar(const Call& call, std::size_t index, Tensor scalar) {
+  const GraphId* body = call.attributes.get<GraphId>("body");
+  const auto rank = body != nullptr && call.bodies != nullptr
+                        ? call.bodies->input_rank(*body, index)
+                        : std::nullopt;
+  return rank == 1 ? scalar.reshaped({1}) : scalar;
+}
+
 static Result<Outputs> loop(const Call& call) {
   std::int64_t trips = std::numeric_limits<std::int64_t>::max();
   if (call.has(0)) {
@@ -103,8 +112,8 @@ static Result<Outputs> loop(const Call& call) {
   for (std::int64_t trip = 0; trip < trips && going; ++trip) {
     std::vector<Value> inputs;
     inputs.reserve(carried_count + 2);
-    inputs.push_back(Tensor::scalar(trip));
-    inputs.push_back(Tensor::scalar(going));
+    inputs.push_back(body_scalar(call, 0, Tensor::scalar(trip)));
+    inputs.push_back(body_scalar(call, 1, Tensor::scalar(going)));
     std::move(carried.begin(), carried.end(), std::back_inserter(inputs));
     auto results = run_body(call, "body", inputs);
     if (!results) return results.error();

@@ -43,6 +43,7 @@ std::span<const KernelEntry> plugin_kernels();      // plugins.cc: TensorRT's ot
 std::span<const KernelEntry> text_kernels();     // text.cc: strings, regular expressions, n-grams
 std::span<const KernelEntry> signal_kernels();   // signal.cc: DFT, STFT, windows
 std::span<const KernelEntry> contrib_kernels();  // contrib.cc: com.microsoft's fused operators
+std::span<const KernelEntry> fused_kernels();    // fused.cc: what rules/lower writes for the engine
 std::span<const KernelEntry> misc_kernels();     // misc.cc: losses; random operators, refused
 
 }  // namespace rulec::generic

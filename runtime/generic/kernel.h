@@ -35,6 +35,12 @@ class Bodies {
                                                 [[maybe_unused]] std::size_t index) const {
     return std::nullopt;
   }
+  // The rank that formal input `index` of `body` is declared with. Old exporters give a loop's trip
+  // counter and condition one dimension.
+  virtual std::optional<std::size_t> input_rank([[maybe_unused]] GraphId body,
+                                                [[maybe_unused]] std::size_t index) const {
+    return std::nullopt;
+  }
 };
 
 // One application of an operator.

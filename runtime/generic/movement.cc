@@ -70,6 +70,12 @@ static Result<Outputs> concat(const Call& call) {
     }
     parts.push_back(call.tensor(i));
   }
+  // Exporters join shapes of scalars and vectors: a scalar beside vectors is a vector of one.
+  const bool vectors =
+      std::any_of(parts.begin(), parts.end(), [](const Tensor& part) { return part.rank() == 1; });
+  for (Tensor& part : parts) {
+    if (vectors && part.rank() == 0) part = part.reshaped({1});
+  }
   const Tensor& first = parts[0];
   auto axis = axis_attribute(call, 1, first.rank());
   if (!axis) return axis.error();

@@ -41,6 +41,7 @@ static constexpr Family families[] = {
     plugin_kernels,
     text_kernels,
     signal_kernels,
+    fused_kernels,
     misc_kernels,
     contrib_kernels,
 };

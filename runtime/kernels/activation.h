@@ -41,6 +41,13 @@ RULEC_INLINE Vec activate(Activation kind, float alpha, float beta, Vec x, Vec s
       return maximum(zero, x) + logarithm(one + exponential(-absolute(x)));
     case Activation::Mish:
       return x * hyperbolic_tangent(maximum(zero, x) + logarithm(one + exponential(-absolute(x))));
+    case Activation::GeluTanh: {
+      // (1 + tanh u) / 2 = 1 / (1 + e^-2u)
+      const Vec u = x * fma(x * x, splat(0.0356774081f), splat(0.797884561f));
+      return x / (one + exponential(splat(-2.0f) * u));
+    }
+    case Activation::Swish:
+      return x / (one + exponential(splat(-alpha) * x));
   }
   return x;
 }

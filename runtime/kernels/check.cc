@@ -254,7 +254,8 @@ static Status check_matmul(Refs in, Refs out, std::span<const std::byte> bytes) 
 
 static Status check_rows(Opcode opcode, Refs in, Refs out, std::span<const std::byte> bytes) {
   kernels::RowParameters p;
-  if (!read_parameters(bytes, p) || p.kind > kernels::RowKind::L2) return bad("unknown parameters");
+  if (!read_parameters(bytes, p) || p.kind > kernels::RowKind::Prod)
+    return bad("unknown parameters");
   if (in.empty() || in.size() > 3 || out.size() != 1) return bad("wrong operands");
   const std::int64_t rows = std::int64_t{p.outer} * p.inner, all = rows * p.length;
   if (p.outer == 0 || p.length == 0 || p.inner == 0 || p.inner > (1u << 30) / p.outer ||
@@ -397,6 +398,60 @@ static Status check_recurrent(Refs in, Refs out, std::span<const std::byte> byte
   return Done{};
 }
 
+static bool is_castable(const TensorRef& t) {
+  switch (t.dtype) {
+    case DType::Bool:
+    case DType::U8:
+    case DType::I8:
+    case DType::I32:
+    case DType::I64:
+    case DType::F32:
+    case DType::F64:
+      return true;
+    default:
+      return false;
+  }
+}
+
+static Status check_typed(Refs in, Refs out, std::span<const std::byte> bytes) {
+  kernels::TypedParameters p;
+  if (!read_parameters(bytes, p) || static_cast<std::uint32_t>(p.op) >= kernels::typed_op_count) {
+    return bad("unknown parameters");
+  }
+  using kernels::TypedOp;
+  const bool unary = p.op == TypedOp::Cast || p.op == TypedOp::Not;
+  const std::size_t operands = p.op == TypedOp::Where ? 3 : unary ? 1 : 2;
+  if (in.size() != operands || out.size() != 1 || !is_plain(out[0]) ||
+      out[0].rank > kernels::max_copy_rank) {
+    return bad("wrong operands");
+  }
+  for (const TensorRef& t : in) {
+    if (!is_plain(t) || t.rank > out[0].rank) return bad("wrong operands");
+    for (std::uint32_t d = 0; d < t.rank; ++d) {
+      if (t.dims[d] != 1 && t.dims[d] != out[0].dims[d + out[0].rank - t.rank])
+        return bad("an operand of another shape");
+    }
+  }
+  if (p.op == TypedOp::Cast) {
+    return is_castable(in[0]) && is_castable(out[0]) ? Status(Done{}) : bad("wrong types");
+  }
+  const bool same = in[operands - 1].dtype == in[operands == 3 ? 1 : 0].dtype;
+  const DType dtype = in[operands - 1].dtype;
+  bool good = false;
+  if (p.op == TypedOp::Where) {
+    const int bits = bit_width(dtype);
+    good = in[0].dtype == DType::Bool && out[0].dtype == dtype && dtype != DType::String &&
+           (bits == 8 || bits == 16 || bits == 32 || bits == 64) && !is_complex(dtype);
+  } else if (p.op >= TypedOp::And && p.op <= TypedOp::Not) {
+    good = dtype == DType::Bool && out[0].dtype == DType::Bool;
+  } else if (p.op >= TypedOp::Add) {
+    good = (dtype == DType::I32 || dtype == DType::I64) && out[0].dtype == dtype;
+  } else {
+    good = is_castable(in[0]) && out[0].dtype == DType::Bool;
+  }
+  return same && good ? Status(Done{}) : bad("wrong types");
+}
+
 Status check_operation(Opcode opcode, Refs in, Refs out, std::span<const std::byte> parameters) {
   for (const TensorRef& t : in) {
     if (!t.present()) return bad("a missing operand");
@@ -437,6 +492,8 @@ Status check_operation(Opcode opcode, Refs in, Refs out, std::span<const std::by
       return check_gather(in, out, parameters);
     case Opcode::Recurrent:
       return check_recurrent(in, out, parameters);
+    case Opcode::Typed:
+      return check_typed(in, out, parameters);
   }
   return bad("an unknown operation");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gather along one axis. An index outside the axis is the caller's mistake; as the generic kernel
-// would refuse it, the result is defined here too: the nearest element, never foreign memory.
+// Gather along one axis. The executor has refused indices outside of it; constant ones that a
+// damaged file holds give the nearest element, never foreign memory.
 
 #include "runtime/kernels.h"
 #include "runtime/kernels/simd.h"

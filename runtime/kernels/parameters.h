@@ -25,8 +25,10 @@ enum class Activation : std::uint32_t {
   PRelu,  // the slope of each channel is an operand
   Softplus,
   Mish,
+  GeluTanh,  // with tanh
+  Swish,     // x sigmoid(alpha x)
 };
-inline constexpr std::uint32_t activation_count = 14;
+inline constexpr std::uint32_t activation_count = 16;
 
 enum class Residual : std::uint32_t { None, BeforeActivation, AfterActivation };
 
@@ -159,7 +161,9 @@ enum class RowKind : std::uint32_t {
   Max,
   Min,
   SumSquare,
-  L2
+  L2,
+  L1,
+  Prod
 };
 
 // Over rows of the plain input: [outer][length][inner].
@@ -201,6 +205,35 @@ struct ResizeParameters {
 // out[o, i, :] = in[o, index[i], :]; indices i32 or i64, negative ones count from the end.
 struct GatherParameters {
   std::uint32_t outer = 0, axis = 0, inner_bytes = 0, count = 0;
+};
+
+// Elementwise with broadcasting on plain tensors of other types than f32.
+enum class TypedOp : std::uint32_t {
+  Cast,  // between Bool, U8, I8, I32, I64, F32, F64
+  // to Bool, of two operands of one of these types
+  Equal,
+  Less,
+  LessOrEqual,
+  Greater,
+  GreaterOrEqual,
+  // of Bool
+  And,
+  Or,
+  Xor,
+  Not,
+  Where,  // Bool, then two operands of any type of 1, 2, 4 or 8 bytes
+  // of I32 or I64
+  Add,
+  Sub,
+  Mul,
+  Min,
+  Max,
+};
+inline constexpr std::uint32_t typed_op_count = 16;
+
+struct TypedParameters {
+  TypedOp op = TypedOp::Cast;
+  std::uint32_t reserved = 0;
 };
 
 enum class CellKind : std::uint32_t { Lstm, Gru };

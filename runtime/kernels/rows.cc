@@ -104,13 +104,16 @@ static void layer_norm_row(const float* x, float* y, std::int64_t n, float epsil
 static float neutral(RowKind kind) {
   if (kind == RowKind::Max) return -__builtin_inff();
   if (kind == RowKind::Min) return __builtin_inff();
+  if (kind == RowKind::Prod) return 1.0f;
   return 0.0f;
 }
 
 RULEC_INLINE Vec accumulate(RowKind kind, Vec sum, Vec v) {
   if (kind == RowKind::Max) return maximum(sum, v);
   if (kind == RowKind::Min) return minimum(sum, v);
-  if (kind >= RowKind::SumSquare) return fma(v, v, sum);
+  if (kind == RowKind::SumSquare || kind == RowKind::L2) return fma(v, v, sum);
+  if (kind == RowKind::L1) return sum + absolute(v);
+  if (kind == RowKind::Prod) return sum * v;
   return sum + v;
 }
 
@@ -129,6 +132,8 @@ static float reduce_row(RowKind kind, const float* x, std::int64_t n) {
     value = fold_lanes(sum, [](float a, float b) { return a > b ? a : b; });
   } else if (kind == RowKind::Min) {
     value = fold_lanes(sum, [](float a, float b) { return a < b ? a : b; });
+  } else if (kind == RowKind::Prod) {
+    value = fold_lanes(sum, [](float a, float b) { return a * b; });
   } else {
     value = horizontal_sum(sum);
   }

@@ -18,6 +18,7 @@ void copy(const KernelCall& call);
 void resize(const KernelCall& call);
 void gather(const KernelCall& call);
 void recurrent(const KernelCall& call);
+void typed(const KernelCall& call);
 
 KernelTable table();
 KernelTable table() {
@@ -42,6 +43,7 @@ KernelTable table() {
   set(Opcode::Resize, resize);
   set(Opcode::Gather, gather);
   set(Opcode::Recurrent, recurrent);
+  set(Opcode::Typed, typed);
   return t;
 }
 

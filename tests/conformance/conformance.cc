@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// rulec_conformance DIR [--expect FILE] [--filter GLOB] [--list-failures] [--operators]
+// rulec_conformance DIR [--engine | --generic-engine] [--expect FILE] [--filter GLOB]
+//                   [--list-failures] [--operators]
 //
-// Runs ONNX's backend tests below DIR with the reference evaluator. FILE names the tests that are
+// Runs ONNX's backend tests below DIR with the reference evaluator, or with engines built of their
+// models (--generic-engine: without fast kernels). FILE names the tests that are
 // known not to pass, one a line, `#` starts a comment. Exit status 0: exactly those did not pass;
 // 1: another test failed, or a listed one passed; 2: the command or DIR is wrong.
 
@@ -20,6 +22,7 @@
 #include "tests/conformance/test_case.h"
 
 using rulec::conformance::Outcome;
+using rulec::conformance::Subject;
 using rulec::conformance::Verdict;
 
 namespace {
@@ -27,6 +30,7 @@ namespace {
 struct Options {
   std::string folder, expect, filter = "*";
   bool list_failures = false, operators = false;
+  Subject subject = Subject::Evaluator;
 };
 
 struct Row {
@@ -41,6 +45,10 @@ static bool parse(std::span<char* const> arguments, Options& options) {
     const bool has_next = i + 1 < arguments.size();
     if (argument == "--list-failures") {
       options.list_failures = true;
+    } else if (argument == "--engine") {
+      options.subject = Subject::Engine;
+    } else if (argument == "--generic-engine") {
+      options.subject = Subject::GenericEngine;
     } else if (argument == "--operators") {
       options.operators = true;
     } else if (argument == "--expect" && has_next) {
@@ -71,19 +79,21 @@ int main(int argc, char** argv) {
   Options options;
   if (!parse(std::span(argv, static_cast<std::size_t>(argc)).subspan(1), options)) {
     fmt::print(stderr,
-               "usage: rulec_conformance DIR [--expect FILE] [--filter GLOB] [--list-failures] "
-               "[--operators]\n");
+               "usage: rulec_conformance DIR [--engine | --generic-engine] [--expect FILE] "
+               "[--filter GLOB] [--list-failures] [--operators]\n");
     return 2;
   }
   const std::set<std::string> expected = read_expected(options.expect);
   std::map<std::string, Row> table;
-  int passed = 0, failed = 0, surprises = 0;
+  int passed = 0, failed = 0, surprises = 0, with_fast = 0, only_fast = 0;
   for (const auto& folder : rulec::conformance::find_cases(options.folder)) {
     const std::string test = folder.filename().string();
     if (fnmatch(options.filter.c_str(), test.c_str(), 0) != 0) continue;
-    const Outcome outcome = rulec::conformance::run_case(folder);
+    const Outcome outcome = rulec::conformance::run_case(folder, options.subject);
     const bool pass = outcome.verdict == Verdict::Passed;
     (pass ? passed : failed) += 1;
+    with_fast += outcome.fast > 0 ? 1 : 0;
+    only_fast += outcome.fast > 0 && outcome.fast == outcome.operations ? 1 : 0;
     for (const std::string& name : outcome.operators) {
       Row& row = table[name];
       (pass                                       ? row.passed
@@ -105,6 +115,10 @@ int main(int argc, char** argv) {
     for (const auto& [name, row] : table) {
       fmt::print("{:<44} {:>6}  {:>6}  {:>13}\n", name, row.passed, row.failed, row.not_supported);
     }
+  }
+  if (options.subject == Subject::Engine) {
+    fmt::print("{} engines with fast kernels, {} of them with nothing else\n", with_fast,
+               only_fast);
   }
   fmt::print("{} passed, {} failed\n", passed, failed);
   return surprises == 0 ? 0 : 1;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "compiler/backend/window.h"
+#include "runtime/window.h"
 
 #include <algorithm>
 
-namespace rulec::backend {
+namespace rulec {
 
 std::optional<Window> window_of(const Attributes& attributes, const Shape& input,
                                 const Shape& output, const Shape& kernel) {
@@ -58,4 +58,4 @@ std::optional<Window> window_of(const Attributes& attributes, const Shape& input
   return w;
 }
 
-}  // namespace rulec::backend
+}  // namespace rulec

@@ -7,7 +7,7 @@
 #include "runtime/attribute.h"
 #include "runtime/shape.h"
 
-namespace rulec::backend {
+namespace rulec {
 
 // Strides, padding and dilation of a Conv or Pool over [N,C,H,W] or [N,C,W], with auto_pad
 // resolved, and how far its windows reach over the input's edges (`halo`, on the worst side).
@@ -21,4 +21,4 @@ struct Window {
 std::optional<Window> window_of(const Attributes& attributes, const Shape& input,
                                 const Shape& output, const Shape& kernel);
 
-}  // namespace rulec::backend
+}  // namespace rulec
