@@ -107,8 +107,26 @@ static Result<Outputs> run_layer_normalization(const Call& call) {
   return Outputs{*std::move(y)};
 }
 
+// com.microsoft's FusedConv: what is added stands third, parameters of the activation in a list.
+static Result<Outputs> run_microsoft_conv(const Call& call) {
+  Attributes attributes = call.attributes;
+  if (const auto* given = call.attributes.get<std::vector<float>>("activation_params")) {
+    if (!given->empty()) attributes.set("activation_alpha", (*given)[0]);
+    if (given->size() > 1) attributes.set("activation_beta", (*given)[1]);
+  }
+  const auto operand = [&](std::size_t i) { return call.has(i) ? call.inputs[i] : nullptr; };
+  const Value* const inputs[] = {operand(0), operand(1), operand(2), nullptr, operand(3)};
+  return run_fused_conv({.domain = own,
+                         .type = "FusedConv",
+                         .inputs = inputs,
+                         .attributes = attributes,
+                         .bodies = call.bodies});
+}
+
 std::span<const KernelEntry> fused_kernels() {
   static constexpr KernelEntry entries[] = {
+      {"com.microsoft", "FusedConv", run_microsoft_conv, 2},
+      {"com.microsoft", "FusedGemm", run_fused_gemm, 2},
       {own, "Activate", run_activate},
       {own, "FusedConv", run_fused_conv, 2},
       {own, "FusedGemm", run_fused_gemm, 2},
