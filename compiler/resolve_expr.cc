@@ -82,6 +82,7 @@ static constexpr std::array functions = {
     "dtype",     "rank",   "shape", "dim",    "size",       "value",       "min",
     "max",       "all",    "any",   "users",  "same_shape", "broadcasts",  "is_input",
     "is_output", "name",   "range", "gather", "compose",    "spatial",     "is_int",
+    "keeps_order",
     "scales",    "concat", "one",   "sqrt",   "abs",        "floor",       "ceil",
     "round",     "exp",    "log",   "sum",    "prod",       "starts_with", "ends_with",
     "contains",  "inline", "cast",  "len"};

@@ -205,7 +205,9 @@ static ValueId shape_origin(const Model& model, ValueId value) {
     const GraphValue& info = model.value(value);
     if (!info.producer || info.output != 0) return value;
     const GraphNode& node = model.node(info.producer);
-    if (keeps_shape(node) && !node.inputs.empty() && node.inputs[0]) {
+    const bool of_one = node.inputs.size() == 1 && node.domain.empty() &&
+                        (node.type == "Concat" || broadcasts_operands(node));
+    if ((keeps_shape(node) || of_one) && !node.inputs.empty() && node.inputs[0]) {
       value = node.inputs[0];
       continue;
     }

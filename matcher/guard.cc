@@ -230,11 +230,15 @@ static RuleValue evaluate_logic(const Scope& scope, const Expr& expr) {
     case Operator::Or: {
       const Truth decides = expr.op == Operator::And ? Truth::False : Truth::True;
       if (first == decides) return {decides == Truth::True};
-      std::string second_why;
-      const Truth second = truth(scope, expr.operands[1], &second_why);
-      if (second == decides) return {decides == Truth::True};
-      if (first == Truth::Unknown) return {Unknown{why}};
-      if (second == Truth::Unknown) return {Unknown{second_why}};
+      bool open = first == Truth::Unknown;
+      for (std::size_t i = 1; i < expr.operands.size(); ++i) {
+        std::string next_why;
+        const Truth next = truth(scope, expr.operands[i], &next_why);
+        if (next == decides) return {decides == Truth::True};
+        if (next == Truth::Unknown && !open) why = next_why;
+        open = open || next == Truth::Unknown;
+      }
+      if (open) return {Unknown{why}};
       return {decides != Truth::True};
     }
     default:

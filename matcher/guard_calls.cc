@@ -277,6 +277,26 @@ static RuleValue spatial_function(const Scope& scope, const Operands& in) {
   return {std::move(out)};
 }
 
+// Whether a permutation of the axes of `x` moves only axes of one place, so that the elements stay
+// in their order. An axis of unknown size counts as a longer one.
+static RuleValue keeps_order_function(const Scope& scope, const Operands& in) {
+  const auto dims = dims_of(scope, in[0]);
+  if (!dims) return unknown_shape(scope, in[0]);
+  const auto places = as_integers(scope, in[1]);
+  if (!places || places->size() != dims->size()) return unknown("keeps_order wants a permutation");
+  std::int64_t last = -1;
+  for (const std::int64_t axis : *places) {
+    if (axis < 0 || axis >= static_cast<std::int64_t>(dims->size())) {
+      return unknown("axis {} is outside rank {}", axis, dims->size());
+    }
+    const auto* size = std::get_if<std::int64_t>(&(*dims)[static_cast<std::size_t>(axis)].data);
+    if (size != nullptr && *size == 1) continue;
+    if (axis < last) return {false};
+    last = axis;
+  }
+  return {true};
+}
+
 static RuleValue is_int_function(const Scope& scope, const Operands& in) {
   const auto whole = [](const RuleValue& item) -> RuleValue {
     if (is_unknown(item)) return item;
@@ -427,6 +447,7 @@ static const std::unordered_map<std::string_view, FunctionEntry>& functions() {
       {"gather", {gather_function, 2, 2}},
       {"compose", {gather_function, 2, 2}},
       {"spatial", {spatial_function}},
+      {"keeps_order", {keeps_order_function, 2, 2}},
       {"is_int", {is_int_function}},
       {"scales", {scales_function}},
       {"one", {one_function}},

@@ -15,7 +15,7 @@ static constexpr std::size_t always_small = std::size_t{1} << 20;  // bytes
 static bool may_fold(const GraphNode& node) {
   if (!node.domain.empty() || node.outputs.empty()) return false;
   return node.type != "QuantizeLinear" && node.type != "DequantizeLinear" &&
-         node.type != "DynamicQuantizeLinear" && node.type != "Identity";
+         node.type != "DynamicQuantizeLinear";
 }
 
 // Bytes of the constants that a node reads; nothing where it reads something else too. The type of
@@ -69,10 +69,18 @@ static void drop_unread_initializers(Model& model, const std::vector<ValueId>& v
   }
 }
 
+// Outputs of the model keep a node that gives them; a body's may be initializers. An Identity is a
+// rule's business, save where it stands between a constant and a body's output.
+static bool keeps_its_node(const Model& model, NodeId id) {
+  const GraphNode& node = model.node(id);
+  const bool is_output = is_any_output(model, id);
+  return (is_output && node.graph == model.main()) || (!is_output && node.type == "Identity");
+}
+
 // Whether the node was replaced by constants.
 static bool fold_node(Model& model, NodeId id, bool* types_may_follow) {
   const GraphNode& node = model.node(id);
-  if (is_any_output(model, id) || !model.bodies(id).empty() || !may_fold(node)) return false;
+  if (keeps_its_node(model, id) || !model.bodies(id).empty() || !may_fold(node)) return false;
   std::vector<std::pair<ValueId, Tensor>> results;
   if (node.type == "Constant") {
     const auto tensor = node.outputs[0] ? model.constant(node.outputs[0]) : nullptr;

@@ -7,10 +7,12 @@
 //   * what a Reshape, Expand or ConstantOfShape is told to make is what its result's type says
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
 #include "matcher/facts.h"
+#include "matcher/onnx_infer_node.h"
 #include "matcher/passes.h"
 #include "matcher/size_values.h"
 
@@ -20,7 +22,7 @@ namespace {
 
 class ShapePass {
  public:
-  explicit ShapePass(Model& model) : model_(model), sizes_(size_values(model)) {}
+  explicit ShapePass(Model& model) : model_(model) {}
   PassResult run();
 
  private:
@@ -29,11 +31,13 @@ class ShapePass {
   void merge(ValueId value, const SizeList& list);
   bool simplify_reshape(NodeId id);
   void refine(NodeId id);
+  void infer_again(NodeId id);
   ValueId constant_like(ValueId value, const std::vector<std::int64_t>& numbers, std::size_t rank);
 
   Model& model_;
   SizeValues sizes_;
   std::map<std::pair<std::uint32_t, std::string>, ValueId> first_;
+  std::unordered_set<std::uint32_t> retyped_;  // values of which more is known than before
   PassResult result_;
 };
 
@@ -111,6 +115,7 @@ bool ShapePass::simplify_reshape(NodeId id) {
   const ValueId shape = constant_like(node.inputs[1], numbers, 1);
   if (model_.value(shape).type.dtype != DType::I64) return false;
   model_.set_input(id, 1, shape);
+  retyped_.insert(shape.index);
   ++result_.changes;
   result_.types_may_follow = true;
   return true;
@@ -118,7 +123,24 @@ bool ShapePass::simplify_reshape(NodeId id) {
 
 // A name that type inference gave, as good as none.
 static bool is_made_up(std::string_view symbol) {
-  return symbol.starts_with("unk__");
+  return symbol.find("unk__") != symbol.npos;
+}
+
+// The size that a Reshape leaves open (-1): all of the operand over all of the others.
+static void close_open_size(const std::vector<SizeElement>& from, std::vector<SizeElement>& dims) {
+  SizeElement total = SizeElement::of(1), others = SizeElement::of(1);
+  SizeElement* guessed = nullptr;
+  for (const SizeElement& one : from)
+    total = product_of(total, one);
+  for (SizeElement& one : dims) {
+    if (one.known() && one.factor == -1) {
+      if (guessed != nullptr) return;
+      guessed = &one;
+    } else {
+      others = product_of(others, one);
+    }
+  }
+  if (guessed != nullptr) *guessed = quotient_of(total, others);
 }
 
 // Puts what the operator was told into the type of its result.
@@ -126,18 +148,20 @@ void ShapePass::refine(NodeId id) {
   const GraphNode& node = model_.node(id);
   const std::size_t at = node.type == "ConstantOfShape" ? 0 : 1;
   if (node.inputs.size() <= at) return;
-  const SizeList* wanted = sizes_.find(node.inputs[at]);
+  const SizeList* computed = sizes_.find(node.inputs[at]);
+  const auto wanted =
+      computed != nullptr ? std::optional(*computed) : constant_sizes(model_, node.inputs[at]);
   const ValueId output = node.outputs[0];
-  if (wanted == nullptr || model_.is_graph_output(output)) return;
+  if (!wanted || model_.is_graph_output(output)) return;
   const auto from = dimensions_of(model_, node.inputs[0]);
   std::vector<SizeElement> dims = wanted->elements;
   if (node.type == "Reshape") {
+    const bool copies = node.attributes.integer("allowzero", 0) == 0;
     for (std::size_t i = 0; i < dims.size(); ++i) {
-      if (!dims[i].known() || dims[i].factor > 0) continue;
-      const bool copy = dims[i].factor == 0 && node.attributes.integer("allowzero", 0) == 0;
-      if (dims[i].factor == 0 && !copy) continue;
-      dims[i] = copy && from && i < from->elements.size() ? from->elements[i] : SizeElement{};
+      if (!copies || !dims[i].known() || dims[i].factor != 0) continue;
+      dims[i] = from && i < from->elements.size() ? from->elements[i] : SizeElement{};
     }
+    if (from) close_open_size(from->elements, dims);
   } else if (node.type == "Expand") {
     if (!from || from->elements.size() > dims.size()) return;
     const std::size_t offset = dims.size() - from->elements.size();
@@ -166,18 +190,59 @@ void ShapePass::refine(NodeId id) {
     if (told.known()) {
       if (told.factor < 0) continue;
       dim = {.size = told.factor};
-    } else if (told.factor == 1 && told.sizes.size() == 1 && !told.sizes[0].starts_with("@") &&
-               dim.symbol != told.sizes[0] &&
-               (dim.symbol.empty() || (is_made_up(dim.symbol) && !is_made_up(told.sizes[0])))) {
-      dim.symbol = told.sizes[0];
+    } else if (const std::string name = size_name(told);
+               name.find('@') == name.npos && dim.symbol != name && told.factor > 0 &&
+               (dim.symbol.empty() || (is_made_up(dim.symbol) && !is_made_up(name)))) {
+      dim.symbol = name;
     } else {
       continue;
     }
+    result_.types_may_follow = true;
+    retyped_.insert(output.index);
+  }
+}
+
+// The dimensions of `told`, and where it knows nothing, or a made-up name, those that were known.
+static Type merged(const Type& known, Type told) {
+  if (!told.is_tensor() || !told.dims) return known;
+  if (!known.dims || known.dims->size() != told.dims->size()) return told;
+  for (std::size_t i = 0; i < told.dims->size(); ++i) {
+    Dim& dim = (*told.dims)[i];
+    const Dim& before = (*known.dims)[i];
+    if (!dim.known() && (dim.symbol.empty() || is_made_up(dim.symbol) || before.known())) {
+      if (before.known() || !before.symbol.empty()) dim = before;
+    }
+  }
+  return told;
+}
+
+// What follows for the results of a node when more is known of an operand: at once, so that one
+// sweep carries a size through a whole model.
+void ShapePass::infer_again(NodeId id) {
+  const std::vector<ValueId> outputs = model_.node(id).outputs;
+  const auto& inputs = model_.node(id).inputs;
+  const bool news = std::any_of(inputs.begin(), inputs.end(), [&](ValueId value) {
+    return value && retyped_.contains(value.index);
+  });
+  if (!news || is_any_output(model_, id)) return;
+  std::vector<Type> before;
+  for (const ValueId output : outputs)
+    before.push_back(output ? model_.value(output).type : Type{});
+  const NodeId nodes[] = {id};
+  if (!infer_node_types(model_, nodes)) return;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (!outputs[i]) continue;
+    Type& type = model_.value(outputs[i]).type;
+    type = merged(before[i], std::move(type));
+    if (type == before[i]) continue;
+    retyped_.insert(outputs[i].index);
     result_.types_may_follow = true;
   }
 }
 
 void ShapePass::node(NodeId id) {
+  infer_again(id);
+  read_sizes(model_, id, sizes_);
   const GraphNode& node = model_.node(id);
   if (!node.domain.empty() || node.outputs.empty() || !node.outputs[0]) return;
   if (node.type == "Reshape" && sizes_.find(node.outputs[0]) == nullptr) simplify_reshape(id);

@@ -2,9 +2,9 @@
 #include "matcher/size_values.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "matcher/facts.h"
-#include "matcher/passes.h"
 
 namespace rulec {
 
@@ -33,6 +33,35 @@ const SizeList* SizeValues::find(ValueId value) const {
   return found == lists_.end() ? nullptr : &found->second;
 }
 
+std::string size_name(const SizeElement& size) {
+  std::string out;
+  if (size.factor != 1 || size.sizes.empty()) out = std::to_string(size.factor);
+  for (const std::string& one : size.sizes)
+    out += (out.empty() ? "" : "*") + one;
+  return out;
+}
+
+// Only what size_name may have written is taken apart: numbers and names, a star between them.
+SizeElement size_named(const std::string& name) {
+  SizeElement out = SizeElement::of(1);
+  for (std::size_t at = 0; at <= name.size();) {
+    const std::size_t end = std::min(name.find('*', at), name.size());
+    const std::string part = name.substr(at, end - at);
+    at = end + 1;
+    if (part.empty()) return {false, 1, {name}};
+    const bool number = part.find_first_not_of("0123456789") == part.npos && part.size() < 10;
+    if (!number) {
+      out.sizes.push_back(part);
+      continue;
+    }
+    out.factor *= std::stoll(part);
+    if (out.factor <= 0 || out.factor > (std::int64_t{1} << 40)) return {false, 1, {name}};
+  }
+  if (out.sizes.empty()) return {false, 1, {name}};
+  std::sort(out.sizes.begin(), out.sizes.end());
+  return out;
+}
+
 std::optional<SizeList> dimensions_of(const Model& model, ValueId value) {
   const Type type = type_of(model, value);
   if (!type.is_tensor() || !type.dims || type.dims->size() > longest_list) return std::nullopt;
@@ -42,7 +71,7 @@ std::optional<SizeList> dimensions_of(const Model& model, ValueId value) {
     if (dim.known()) {
       out.elements.push_back(SizeElement::of(dim.size));
     } else {
-      out.elements.push_back({false, 1, {dimension_key(model, value, i)}});
+      out.elements.push_back(size_named(dimension_key(model, value, i)));
     }
   }
   return out;
@@ -52,7 +81,7 @@ static bool in_bounds(std::int64_t factor) {
   return factor <= largest_factor && factor >= -largest_factor;
 }
 
-static SizeElement product(const SizeElement& a, const SizeElement& b) {
+SizeElement product_of(const SizeElement& a, const SizeElement& b) {
   if (a.open || b.open || !in_bounds(a.factor) || !in_bounds(b.factor)) return {};
   SizeElement out{false, 0, {}};
   if (__builtin_mul_overflow(a.factor, b.factor, &out.factor)) return {};
@@ -60,6 +89,18 @@ static SizeElement product(const SizeElement& a, const SizeElement& b) {
   out.sizes = a.sizes;
   out.sizes.insert(out.sizes.end(), b.sizes.begin(), b.sizes.end());
   std::sort(out.sizes.begin(), out.sizes.end());
+  return out;
+}
+
+SizeElement quotient_of(const SizeElement& total, const SizeElement& part) {
+  if (total.open || part.open || part.factor <= 0 || total.factor % part.factor != 0) return {};
+  SizeElement out{false, total.factor / part.factor, {}};
+  if (!std::includes(total.sizes.begin(), total.sizes.end(), part.sizes.begin(),
+                     part.sizes.end())) {
+    return {};
+  }
+  std::set_difference(total.sizes.begin(), total.sizes.end(), part.sizes.begin(), part.sizes.end(),
+                      std::back_inserter(out.sizes));
   return out;
 }
 
@@ -84,9 +125,23 @@ static SizeElement quotient(const SizeElement& a, const SizeElement& b) {
   return out;
 }
 
-namespace {
+static bool counts_sizes(DType dtype) {
+  return dtype == DType::I64 || dtype == DType::I32;
+}
 
-using Combine = SizeElement (*)(const SizeElement&, const SizeElement&);
+std::optional<SizeList> constant_sizes(const Model& model, ValueId value) {
+  const auto tensor = model.constant(value);
+  if (!tensor || !counts_sizes(tensor->dtype()) || tensor->rank() > 1 ||
+      tensor->size() > static_cast<std::int64_t>(longest_list)) {
+    return std::nullopt;
+  }
+  SizeList list{.rank = tensor->rank(), .elements = {}};
+  for (const std::int64_t n : tensor->integers())
+    list.elements.push_back(SizeElement::of(n));
+  return list;
+}
+
+namespace {
 
 class Reader {
  public:
@@ -110,23 +165,13 @@ class Reader {
 
 }  // namespace
 
-static bool counts_sizes(DType dtype) {
-  return dtype == DType::I64 || dtype == DType::I32;
-}
-
 const SizeList* Reader::operand(const GraphNode& node, std::size_t index) {
   if (index >= node.inputs.size() || !node.inputs[index]) return nullptr;
   const ValueId value = node.inputs[index];
   if (const SizeList* known = values_.find(value)) return known;
-  const auto tensor = model_.constant(value);
-  if (!tensor || !counts_sizes(tensor->dtype()) || tensor->rank() > 1 ||
-      tensor->size() > static_cast<std::int64_t>(longest_list)) {
-    return nullptr;
-  }
-  SizeList list{.rank = tensor->rank(), .elements = {}};
-  for (const std::int64_t n : tensor->integers())
-    list.elements.push_back(SizeElement::of(n));
-  values_.set(value, std::move(list));
+  auto list = constant_sizes(model_, value);
+  if (!list) return nullptr;
+  values_.set(value, std::move(*list));
   return values_.find(value);
 }
 
@@ -151,7 +196,7 @@ std::optional<SizeList> Reader::elementwise(const GraphNode& node) {
     const SizeElement& x = a->elements[a->elements.size() == 1 ? 0 : i];
     const SizeElement& y = b->elements[b->elements.size() == 1 ? 0 : i];
     if (node.type == "Mul") {
-      out.elements.push_back(product(x, y));
+      out.elements.push_back(product_of(x, y));
     } else if (node.type == "Div") {
       out.elements.push_back(quotient(x, y));
     } else {
@@ -210,7 +255,7 @@ std::optional<SizeList> Reader::reduced(const GraphNode& node) {
   if (from == nullptr || from->rank != 1) return std::nullopt;
   SizeElement all = SizeElement::of(1);
   for (const SizeElement& one : from->elements)
-    all = product(all, one);
+    all = product_of(all, one);
   const std::size_t rank = node.attributes.integer("keepdims", 1) != 0 ? 1 : 0;
   return SizeList{.rank = rank, .elements = {std::move(all)}};
 }
@@ -263,7 +308,7 @@ std::optional<SizeList> Reader::result(NodeId, const GraphNode& node) {
     if (!all) return std::nullopt;
     SizeElement count = SizeElement::of(1);
     for (const SizeElement& one : all->elements)
-      count = product(count, one);
+      count = product_of(count, one);
     return SizeList{.rank = 0, .elements = {std::move(count)}};
   }
   if (type == "Gather") return gathered(node);
@@ -299,22 +344,8 @@ void Reader::node(NodeId id) {
   if (!nothing || list->elements.empty()) values_.set(node.outputs[0], std::move(*list));
 }
 
-SizeValues size_values(const Model& model) {
-  SizeValues out;
-  Reader reader(model, out);
-  // A body's nodes are read before its owner's results, and after all that it can see.
-  std::vector<NodeId> open;
-  open.push_back(model.first_node(model.main()));
-  while (!open.empty()) {
-    const NodeId at = open.back();
-    open.pop_back();
-    if (!at) continue;
-    open.push_back(model.next_node(at));
-    reader.node(at);
-    for (const GraphId body : model.bodies(at))
-      open.push_back(model.first_node(body));
-  }
-  return out;
+void read_sizes(const Model& model, NodeId node, SizeValues& values) {
+  Reader(model, values).node(node);
 }
 
 }  // namespace rulec

@@ -5,8 +5,9 @@
 // `Concat(Gather(Shape(x), 0), [12], …)` is [batch, 12, …]. Not a general evaluator: elements are
 // integers, or products of an integer and of sizes that have a name.
 //
-//   const SizeValues sizes = size_values(model);
-//   if (const SizeList* list = sizes.find(v)) … list->elements[0].known() …
+//   SizeValues sizes;
+//   for (NodeId at = model.first_node(graph); at; at = model.next_node(at)) read_sizes(model, at,
+//   sizes); if (const SizeList* list = sizes.find(v)) … list->elements[0].known() …
 
 #include <cstdint>
 #include <optional>
@@ -51,7 +52,18 @@ class SizeValues {
 // The dimensions of a value, as far as they have a number or a name; nothing for an unknown rank.
 std::optional<SizeList> dimensions_of(const Model& model, ValueId value);
 
-// Of all values of all graphs (functions' bodies excepted).
-SizeValues size_values(const Model& model);
+// The elements of a short constant of integers with at most one axis.
+std::optional<SizeList> constant_sizes(const Model& model, ValueId value);
+
+// A size as the name of a dimension, "7*batch", and back: products keep their meaning in types.
+std::string size_name(const SizeElement& size);
+SizeElement size_named(const std::string& name);
+
+// `total` over `part`, where that is a whole number of known sizes.
+SizeElement quotient_of(const SizeElement& total, const SizeElement& part);
+SizeElement product_of(const SizeElement& a, const SizeElement& b);
+
+// What a node's result is, given its operands: nodes are read in their order.
+void read_sizes(const Model& model, NodeId node, SizeValues& values);
 
 }  // namespace rulec
