@@ -6,10 +6,12 @@
 #include <functional>
 #include <unordered_map>
 
+#include "matcher/widen.h"
+
 namespace rulec {
 
 std::optional<Tensor> widened(const Tensor& tensor) {
-  if (tensor.dtype() == DType::F64 || tensor.dtype() == DType::I64) return tensor;
+  if (tensor.dtype() == DType::F64 || tensor.dtype() == DType::I64) return aligned(tensor);
   if (tensor.dtype() == DType::String || is_complex(tensor.dtype()) || !tensor.defined()) {
     return std::nullopt;
   }

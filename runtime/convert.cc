@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <complex>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -64,6 +65,15 @@ static bool with_plain_type(DType dtype, Use use) {
   }
 }
 
+// A weight in a mapped file may lie anywhere.
+template <typename T>
+static T load(const Tensor& tensor, std::int64_t index) {
+  T value;
+  std::memcpy(&value, tensor.data<std::byte>() + static_cast<std::size_t>(index) * sizeof(T),
+              sizeof(T));
+  return value;
+}
+
 static std::uint8_t load_bits(const Tensor& tensor, std::int64_t index) {
   const int width = bit_width(tensor.dtype());
   const auto* bytes = tensor.data<std::uint8_t>();
@@ -102,9 +112,8 @@ static void check_range(const Tensor& tensor, std::int64_t first, std::size_t co
 void load_numbers(const Tensor& tensor, std::int64_t first, std::span<double> out) {
   check_range(tensor, first, out.size());
   const bool plain = with_plain_type(tensor.dtype(), [&]<typename T>(T*) {
-    const T* from = tensor.data<T>() + first;
     for (std::size_t i = 0; i < out.size(); ++i)
-      out[i] = static_cast<double>(from[i]);
+      out[i] = static_cast<double>(load<T>(tensor, first + static_cast<std::int64_t>(i)));
   });
   if (plain) return;
   const DType dtype = tensor.dtype();
@@ -113,9 +122,9 @@ void load_numbers(const Tensor& tensor, std::int64_t first, std::span<double> ou
     if (dtype == DType::Bool) {
       out[i] = load_bits(tensor, index) != 0 ? 1 : 0;
     } else if (dtype == DType::C64) {
-      out[i] = static_cast<double>(tensor.data<std::complex<float>>()[index].real());
+      out[i] = static_cast<double>(load<std::complex<float>>(tensor, index).real());
     } else if (dtype == DType::C128) {
-      out[i] = tensor.data<std::complex<double>>()[index].real();
+      out[i] = load<std::complex<double>>(tensor, index).real();
     } else if (is_float(dtype)) {
       out[i] = static_cast<double>(
           small_float_to_float(static_cast<int>(dtype), load_bits(tensor, index)));
@@ -161,12 +170,12 @@ void store_numbers(Tensor& tensor, std::int64_t first, std::span<const double> v
 void load_integers(const Tensor& tensor, std::int64_t first, std::span<std::int64_t> out) {
   check_range(tensor, first, out.size());
   const bool plain = with_plain_type(tensor.dtype(), [&]<typename T>(T*) {
-    const T* from = tensor.data<T>() + first;
     for (std::size_t i = 0; i < out.size(); ++i) {
+      const T from = load<T>(tensor, first + static_cast<std::int64_t>(i));
       if constexpr (std::is_integral_v<T>) {
-        out[i] = static_cast<std::int64_t>(from[i]);
+        out[i] = static_cast<std::int64_t>(from);
       } else {
-        out[i] = truncate_to_integer(static_cast<double>(from[i]));
+        out[i] = truncate_to_integer(static_cast<double>(from));
       }
     }
   });
@@ -208,10 +217,10 @@ static Tensor convert_complex(const Tensor& tensor, DType dtype) {
   Tensor out = Tensor::allocate(dtype, tensor.shape());
   for (std::int64_t i = 0; i < tensor.size(); ++i) {
     if (dtype == DType::C128) {
-      const std::complex<float> value = tensor.data<std::complex<float>>()[i];
+      const auto value = load<std::complex<float>>(tensor, i);
       out.mutable_data<std::complex<double>>()[i] = std::complex<double>(value);
     } else {
-      const std::complex<double> value = tensor.data<std::complex<double>>()[i];
+      const auto value = load<std::complex<double>>(tensor, i);
       out.mutable_data<std::complex<float>>()[i] = std::complex<float>(value);
     }
   }

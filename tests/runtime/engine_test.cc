@@ -25,19 +25,6 @@ Result<std::vector<Value>> run(const Engine& engine) {
   return session->run(in);
 }
 
-void repair_checksums(std::string& bytes) {
-  format::Header header;
-  std::memcpy(&header, bytes.data(), sizeof header);
-  for (format::Section& s : header.table) {
-    if (s.offset > bytes.size() || s.size > bytes.size() - s.offset) continue;
-    s.crc32c = crc32c(std::as_bytes(std::span(bytes.data() + s.offset, s.size)));
-  }
-  std::memcpy(bytes.data(), &header, sizeof header);
-  const std::uint32_t crc =
-      crc32c(std::as_bytes(std::span(bytes.data(), format::header_crc_offset)));
-  std::memcpy(bytes.data() + format::header_crc_offset, &crc, sizeof crc);
-}
-
 std::string message(std::string bytes) {
   auto engine = Engine::load_bytes(std::move(bytes));
   return engine ? "" : engine.error().message;

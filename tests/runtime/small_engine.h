@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// An engine of two operations, written by hand: for tests of the loader and of what uses it.
+// An engine of two operations, written by hand, and how to forge engines: for tests of the loader
+// and of what uses it.
 
+#include <cstring>
+
+#include "runtime/crc32.h"
 #include "runtime/engine_writer.h"
 
 namespace rulec {
@@ -46,6 +50,20 @@ inline std::string small_engine() {
   writer.add_port(
       {.name = "z", .is_output = true, .value = z, .type_text = "f32[2,1]", .symbols = {}});
   return writer.finish({.producer = "rulec test", .arena_bytes = 64});
+}
+
+// Makes the checksums right again after something was changed.
+inline void repair_checksums(std::string& bytes) {
+  format::Header header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  for (format::Section& s : header.table) {
+    if (s.offset > bytes.size() || s.size > bytes.size() - s.offset) continue;
+    s.crc32c = crc32c(std::as_bytes(std::span(bytes.data() + s.offset, s.size)));
+  }
+  std::memcpy(bytes.data(), &header, sizeof header);
+  const std::uint32_t crc =
+      crc32c(std::as_bytes(std::span(bytes.data(), format::header_crc_offset)));
+  std::memcpy(bytes.data() + format::header_crc_offset, &crc, sizeof crc);
 }
 
 }  // namespace rulec

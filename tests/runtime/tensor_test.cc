@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 #include <gtest/gtest.h>
@@ -118,6 +119,22 @@ TEST(Convert, EightBitFloatsSaturateOnRequest) {
   const Tensor y = convert(x, DType::F8E4M3FN, false);
   EXPECT_TRUE(std::isnan(y.number(0)));
   EXPECT_EQ(y.number(2), 1);
+}
+
+// Weights are views of a mapped file, where nothing is aligned.
+TEST(Convert, ElementsMayLieAnywhere) {
+  for (const DType dtype : {DType::F64, DType::F32, DType::F16, DType::BF16, DType::I64, DType::U32,
+                            DType::I16, DType::C128, DType::C64}) {
+    const Tensor straight = numbers(dtype, {3, -2, 1});
+    std::vector<std::byte> bytes(straight.byte_size() + 1);
+    std::memcpy(bytes.data() + 1, straight.bytes().data(), straight.byte_size());
+    const Tensor askew = Tensor::borrow(dtype, {3}, std::span(bytes).subspan(1), nullptr);
+    EXPECT_EQ(askew.numbers(), straight.numbers()) << name(dtype);
+    EXPECT_EQ(askew.number(1), straight.number(1)) << name(dtype);
+    if (is_complex(dtype)) continue;
+    EXPECT_EQ(askew.integers(), straight.integers()) << name(dtype);
+    EXPECT_TRUE(same_bits(convert(askew, DType::F64), convert(straight, DType::F64)));
+  }
 }
 
 }  // namespace
