@@ -8,7 +8,8 @@ Every model of ../shared/models goes through every tool, each in a process of it
 the nodes of all graphs, nested ones included. The result is run beside the original in ONNX Runtime
 with all optimizations off, on seeded inputs: `≠` stands behind a result that differs by more than
 1e-3 of the largest number, `!` behind one that cannot be loaded, `*` behind one that holds operators
-outside of ONNX's own domains which the original did not. With --keep, peers' results are read from
+outside of ONNX's own domains which the original did not, `−` behind one that took inputs away:
+weights that the file lists as inputs, and a caller may give (ONNX from IR version 4 on). With --keep, peers' results are read from
 a file, or written there: they take minutes. Needs onnx, onnxruntime, onnxsim, onnxslim and
 onnxoptimizer.
 """
@@ -74,10 +75,14 @@ def count(graph):
 def judge(source, target):
     """Nodes of the result, what is foreign in it, and how far its numbers are off."""
     import onnx
-    nodes, domains = count(onnx.load(target, load_external_data=False).graph)
-    before, own = count(onnx.load(source, load_external_data=False).graph)
+    result = onnx.load(target, load_external_data=False)
+    original = onnx.load(source, load_external_data=False)
+    nodes, domains = count(result.graph)
+    before, own = count(original.graph)
     foreign = sorted(domains - own - {"", "ai.onnx", "ai.onnx.ml"})
-    out = {"before": before, "nodes": nodes, "foreign": foreign, "difference": None}
+    given = {i.name for i in original.graph.input} if original.ir_version >= 4 else set()
+    lost = len(given - {i.name for i in result.graph.input})
+    out = {"before": before, "nodes": nodes, "foreign": foreign, "lost": lost, "difference": None}
     try:
         first = session(source)
         feeds = [made_inputs(first, seed, source) for seed in (0, 1)]
@@ -126,14 +131,16 @@ def cell(result):
     if "failed" in result:
         return "fails"
     off = result["difference"] is not None and result["difference"] > TOLERANCE
-    marks = ("*" if result["foreign"] else "") + ("!" if "broken" in result else "≠" if off else "")
+    marks = ("*" if result["foreign"] else "") + ("−" if result.get("lost") else "") + ("!" if "broken" in result else "≠" if off else "")
     return f"{result['nodes']}{marks}"
 
 
 def fair(result):
-    """A result that counts: it loads, its numbers are the original's, its operators are ONNX's."""
+    """A result that counts: it loads, takes the original's inputs and gives its numbers, and its
+    operators are ONNX's."""
     off = result.get("difference") is not None and result["difference"] > TOLERANCE
-    return not ("failed" in result or "broken" in result or off or result["foreign"])
+    return not ("failed" in result or "broken" in result or off or result.get("lost")
+                or result["foreign"])
 
 
 def table(results):
