@@ -375,16 +375,7 @@ ExprId Resolver::resolve_call(const ast::Name& name, const ast::Call& call, Span
   if (const ast::Predicate* predicate = find_predicate(name.text, &owner))
     return resolve_predicate(*predicate, *owner, call, span, where);
   if (where == Where::Replacement)
-    if (auto callee = find_template(name.text)) {
-      Expr out;
-      out.kind = Expr::Kind::Template;
-      out.place = place(span);
-      out.callee = *callee;
-      for (const ast::Argument& argument : call.arguments)
-        if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value))
-          out.operands.push_back(resolve_expr(*plain->value, where));
-      return add(std::move(out));
-    }
+    if (auto callee = find_template(name.text)) return resolve_template_expr(*callee, call, span);
   if (std::find(functions.begin(), functions.end(), name.text) == functions.end()) {
     std::vector<std::string> known(functions.begin(), functions.end());
     for (const Declared* file : visible()) {
@@ -461,13 +452,16 @@ ExprId Resolver::resolve_emit(const ast::Postfix& postfix, std::size_t& used, Sp
     if (where != Where::Replacement) {
       diagnostics().error(DiagnosticKind::NotConstant, span,
                           "`{}` makes a node; nodes are made behind the arrow only", op->text());
-    } else if (op->domain.empty() && op->type != scope_.own_template) {
-      if (auto callee = find_template(op->type)) {
-        out.kind = Expr::Kind::Template;
-        out.callee = *callee;
+    } else if (const auto* call = std::get_if<ast::Call>(&postfix.suffixes[0]);
+               call && op->domain.empty() && op->type != scope_.own_template &&
+               out_.ops.versions("", op->type).empty()) {
+      // A name that is a template's and an operator's is the operator in an expression.
+      if (const auto callee = find_template(op->type)) {
+        used = 1;
+        return resolve_template_expr(*callee, *call, {op->span.begin, call->span.end});
       }
     }
-    if (out.kind == Expr::Kind::Emit) emit.op = resolve_op(*op);
+    emit.op = resolve_op(*op);
   } else {
     const auto& name = std::get<ast::Name>(postfix.base->value);
     emit.node = scope_.names.find(name.text)->second;
@@ -506,10 +500,6 @@ ExprId Resolver::resolve_emit(const ast::Postfix& postfix, std::size_t& used, Sp
     }
   }
   if (!emit.arguments && !emit.node) emit.arguments.emplace();
-  if (out.kind == Expr::Kind::Template) {
-    out.operands = *emit.arguments;
-    return add(std::move(out));
-  }
   out.emit = std::move(emit);
   return add(std::move(out));
 }

@@ -333,10 +333,6 @@ Root Resolver::resolve_root(const ast::Root& root) {
                           scope_.in_cluster = false;
                         },
                         [&](const ast::Root::Scope& scope) {
-                          diagnostics().error(
-                              DiagnosticKind::NotSupported, scope.span,
-                              "a rule at a scope is not supported yet; anchor it at "
-                              "an operator or a cluster `Op*`");
                           out.kind = Root::Kind::Scope;
                           out.scope = scope.glob.value;
                         }},

@@ -216,19 +216,23 @@ Resolver::Members Resolver::find_members(const Declared& file, std::string_view 
   return out;
 }
 
-// All rules and built-in phases that a pipeline's steps name: what joining it by a comma means.
-void Resolver::collect_rules(const Declared& file, const ast::Pipeline& pipeline,
-                             std::vector<RuleId>& rules, std::vector<Pass>& passes,
-                             int depth) const {
+// All that a pipeline's steps name (rules, built-in phases, edits), as one phase: what joining it
+// by a comma means. Its edits run before the rules, its expectations hold of the whole phase.
+void Resolver::collect_steps(const Declared& file, const ast::Pipeline& pipeline, Phase& phase,
+                             int depth) {
   if (depth > deepest_pipeline) return;
+  Declared* caller = std::exchange(current_, const_cast<Declared*>(&file));  // for places
   for (const ast::Step& step : pipeline.steps)
     for (const ast::Step::Part& part : step.parts) {
       const Members members = find_members(file, part.name.text);
-      rules.insert(rules.end(), members.rules.begin(), members.rules.end());
-      passes.insert(passes.end(), members.passes.begin(), members.passes.end());
-      if (members.pipeline)
-        collect_rules(*members.owner, *members.pipeline, rules, passes, depth + 1);
+      phase.rules.insert(phase.rules.end(), members.rules.begin(), members.rules.end());
+      phase.passes.insert(phase.passes.end(), members.passes.begin(), members.passes.end());
+      phase.edits.insert(phase.edits.end(), members.edits.begin(), members.edits.end());
+      if (part.expect && members.rules.size() == 1)
+        phase.expect.emplace_back(members.rules.front(), resolve_bound(*part.expect));
+      if (members.pipeline) collect_steps(*members.owner, *members.pipeline, phase, depth + 1);
     }
+  current_ = caller;
 }
 
 void Resolver::add_step(const Declared& file, const ast::Step& step, int depth) {
@@ -272,7 +276,9 @@ void Resolver::add_step(const Declared& file, const ast::Step& step, int depth) 
         current_ = caller;
         return;
       }
-      collect_rules(*members.owner, *members.pipeline, rules, phase.passes, depth + 1);
+      const auto begin = static_cast<std::ptrdiff_t>(phase.rules.size());
+      collect_steps(*members.owner, *members.pipeline, phase, depth + 1);
+      rules.insert(rules.end(), phase.rules.begin() + begin, phase.rules.end());
     }
     phase.passes.insert(phase.passes.end(), members.passes.begin(), members.passes.end());
     if (part.expect) {

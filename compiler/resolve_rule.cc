@@ -77,12 +77,6 @@ void Resolver::resolve_rule(const ast::Rule& source, Declared& file) {
                                                    : resolve_match(source, out);
   for (PatternId pattern : out.root.patterns) {
     out.pattern_nodes += count_nodes(out_.rules, pattern);
-    const Pattern& root = out_.rules[pattern];
-    const bool node = root.kind == Pattern::Kind::Node || root.kind == Pattern::Kind::Either ||
-                      root.kind == Pattern::Kind::Chain || root.kind == Pattern::Kind::Maybe;
-    if (!node)
-      diagnostics().error(DiagnosticKind::NotSupported, source.span,
-                          "a rule looks for an operator; a value alone is everywhere");
   }
   resolve_clauses(source.clauses, out);
   resolve_replacement(source, out);
@@ -115,8 +109,9 @@ void Resolver::resolve_clauses(const std::vector<ast::Clause>& clauses, Rule& ou
             [&](const ast::Limit& limit) { out.limit = limit.value.as_int(); },
             [&](const ast::Recursive&) { out.recursive = true; },
             [&](const ast::Assuming& assuming) {
-              out.assuming = assuming.condition.value;
-              if (assuming.when) out.assuming_when = resolve_expr(*assuming.when, Where::Guard);
+              Assumption to{assuming.condition.value, {}};
+              if (assuming.when) to.when = resolve_expr(*assuming.when, Where::Guard);
+              out.assuming.push_back(std::move(to));
             },
             [&](const ast::SeeThrough& see) {
               for (const ast::OpName& op : see.ops)
@@ -145,9 +140,6 @@ void Resolver::resolve_lets(const ast::Let& let, std::vector<Let>& out) {
   for (const ast::Define* define : waiting) {
     Let next;
     if (const auto* origin = std::get_if<ast::Origin>(&define->value)) {
-      diagnostics().error(DiagnosticKind::NotSupported, define->name.span,
-                          "a `let` that takes a value `from` a source or a scope is not supported "
-                          "yet; ports of templates may say `from`");
       if (const auto* glob = std::get_if<ast::String>(&origin->where)) {
         next.from_scope = glob->value;
       } else {
@@ -169,6 +161,26 @@ void Resolver::resolve_lets(const ast::Let& let, std::vector<Let>& out) {
   }
 }
 
+// Clauses that speak of a rule's firings say nothing of a template.
+void Resolver::refuse_rule_clauses(const std::vector<ast::Clause>& clauses,
+                                   std::string_view owner) {
+  for (const ast::Clause& clause : clauses) {
+    const auto refuse = [&](Span span, std::string_view word) {
+      diagnostics().error(DiagnosticKind::MisplacedClause, span,
+                          "`{}` belongs to a rule; {} has no firings of its own", word, owner);
+    };
+    std::visit(
+        Overloaded{[](const auto&) {}, [&](const ast::Expect& one) { refuse(one.span, "expect"); },
+                   [&](const ast::Priority& one) { refuse(one.span, "priority"); },
+                   [&](const ast::ForTarget& one) { refuse(one.span, "for"); },
+                   [&](const ast::Limit& one) { refuse(one.span, "limit"); },
+                   [&](const ast::Recursive& one) { refuse(one.span, "recursive"); },
+                   [&](const ast::SeeThrough& one) { refuse(one.span, "see through"); },
+                   [&](const ast::Requires& one) { refuse(one.span, "requires opset"); }},
+        clause);
+  }
+}
+
 static const ast::Expr& without_parens(const ast::Expr& expr) {
   const ast::Expr* out = &expr;
   while (const auto* paren = std::get_if<ast::Paren>(&out->value))
@@ -180,6 +192,9 @@ void Resolver::resolve_replacement(const ast::Rule& rule, Rule& out) {
   const auto& value = rule.replacement.value;
   if (const auto* block = std::get_if<ast::Block>(&value)) {
     out.statements = resolve_block(*block);
+    if (out.statements.empty() && out.match_results.empty())
+      diagnostics().error(DiagnosticKind::MissingValue, block->span,
+                          "an empty block gives nothing; its last statement is the replacement");
     return;
   }
   if (const auto* stmt = std::get_if<ast::Stmt>(&value)) {
@@ -192,10 +207,16 @@ void Resolver::resolve_replacement(const ast::Rule& rule, Rule& out) {
     // A template brings what it needs of the root itself; where it says which roots it
     // understands, the rule's must be one of them.
     const Template& callee = out_.rules[out.call->callee];
-    if (out.root.kind == Root::Kind::Pattern && callee.root &&
-        callee.root->kind == Root::Kind::Cluster)
-      diagnostics().error(DiagnosticKind::TemplateRoot, rule.root->span,
-                          "`{}` replaces a cluster of nodes: write `Op*`", callee.name);
+    if (callee.root && callee.root->kind != out.root.kind) {
+      const Root::Kind wanted = callee.root->kind;
+      diagnostics().error(DiagnosticKind::TemplateRoot, rule.root ? rule.root->span : rule.span,
+                          "`{}` replaces {}", callee.name,
+                          wanted == Root::Kind::Cluster     ? "a cluster of nodes: write `Op*`"
+                          : wanted == Root::Kind::ClusterBy ? "nodes that share a value: write "
+                                                              "`Op(x, …)* by x`"
+                          : wanted == Root::Kind::Scope     ? "a scope: write `scope \"…\"`"
+                                                            : "what begins at one node");
+    }
     return;
   }
   if (out.root.kind == Root::Kind::Cluster)
@@ -205,8 +226,34 @@ void Resolver::resolve_replacement(const ast::Rule& rule, Rule& out) {
   out.replacement = resolve_expr(expr, Where::Replacement);
 }
 
-// `BatchedNMS_TRT`, `preprocess(mean, std, NCHW)`: the whole replacement is a template's call.
-// A rootless template inside an expression is inlined there instead (Expr::Kind::Template).
+// Whether an argument speaks of what the pattern captured, or makes a node: then the call is an
+// expression that is given its ports. `preprocess(mean, std, NCHW)` finds them in a region.
+bool Resolver::gives_port(const ast::Expr& whole) const {
+  const ast::Expr& expr = without_parens(whole);
+  const auto captured = [&](std::string_view name) {
+    const auto slot = scope_.names.find(name);
+    if (slot == scope_.names.end()) return false;
+    switch ((*scope_.slots)[slot->second.index].kind) {
+      case SlotKind::Value:
+      case SlotKind::Values:
+      case SlotKind::Scalar:
+      case SlotKind::Node:
+      case SlotKind::Let:
+        return true;
+      default:
+        return false;
+    }
+  };
+  if (const auto* name = std::get_if<ast::Name>(&expr.value)) return captured(name->text);
+  const auto* postfix = std::get_if<ast::Postfix>(&expr.value);
+  if (!postfix) return false;
+  if (std::holds_alternative<ast::OpName>(postfix->base->value)) return true;
+  const auto* name = std::get_if<ast::Name>(&postfix->base->value);
+  return name && (captured(name->text) || find_template(name->text));
+}
+
+// `BatchedNMS_TRT`, `preprocess(mean, std, NCHW)`: the whole replacement is a template that looks
+// for its ports in the region. One that is given them is an expression (Expr::Kind::Template).
 std::optional<TemplateCall> Resolver::resolve_template_call(const ast::Expr& whole) {
   const ast::Expr& expr = without_parens(whole);
   const auto by_name = [&](const ast::Expr& base) -> std::optional<TemplateId> {
@@ -222,22 +269,104 @@ std::optional<TemplateCall> Resolver::resolve_template_call(const ast::Expr& who
   const auto id = by_name(*postfix->base);
   const auto* call = std::get_if<ast::Call>(&postfix->suffixes.front());
   if (!id || !call || postfix->suffixes.size() != 1) return std::nullopt;
+  if (!call->arguments.empty()) {
+    const auto* first = std::get_if<ast::PlainArgument>(&call->arguments.front().value);
+    if (first && gives_port(*first->value)) return std::nullopt;
+  }
   return resolve_arguments(*id, call);
+}
+
+// The syntax of a template, which may not be resolved yet.
+const ast::Template& Resolver::template_source(TemplateId id) const {
+  for (const Declared& file : declared_) {
+    if (!file.file) continue;
+    for (const ast::Item& item : file.file->items) {
+      const auto* candidate = std::get_if<ast::Template>(&item);
+      if (!candidate) continue;
+      const auto found = file.templates.find(candidate->name.text);
+      if (found != file.templates.end() && found->second == id) return *candidate;
+    }
+  }
+  RULEC_CHECK(false);
+}
+
+// A template in an expression: its ports by position, then its parameters; both also by name.
+ExprId Resolver::resolve_template_expr(TemplateId callee, const ast::Call& call, Span span) {
+  const ast::Template& source = template_source(callee);
+  Expr out;
+  out.kind = Expr::Kind::Template;
+  out.place = place(span);
+  out.callee = callee;
+  if (source.root)
+    diagnostics().error(
+        DiagnosticKind::TemplateRoot, span,
+        "`{}` replaces a region that it finds by itself; it stands alone behind the "
+        "arrow, not in an expression",
+        source.name.text);
+  const auto& ports = source.inputs.ports;
+  out.operands.resize(ports.size());
+  std::vector<std::string> known;
+  for (const ast::Port& port : ports)
+    known.push_back(port.name.text);
+  for (const ast::Parameter& parameter : source.parameters)
+    known.push_back(parameter.name.text);
+  const auto give = [&](std::size_t index, const ast::Expr& value) {
+    if (index < ports.size()) {
+      out.operands[index] = resolve_expr(value, Where::Replacement);
+    } else {
+      out.named.emplace_back(known[index], resolve_expr(value, Where::Constant));
+    }
+  };
+  std::size_t position = 0;
+  for (const ast::Argument& argument : call.arguments) {
+    if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value)) {
+      if (position == known.size()) {
+        diagnostics().error(DiagnosticKind::WrongArity, argument.span,
+                            "template `{}` takes {} argument{}: {}", source.name.text, known.size(),
+                            known.size() == 1 ? "" : "s", fmt::join(known, ", "));
+        break;
+      }
+      give(position++, *plain->value);
+    } else if (const auto* named = std::get_if<ast::NamedArgument>(&argument.value)) {
+      const auto at = std::find(known.begin(), known.end(), named->name.text);
+      if (at == known.end()) {
+        diagnostics()
+            .error(DiagnosticKind::UnknownName, named->name.span,
+                   "template `{}` has no port or parameter `{}`", source.name.text,
+                   named->name.text)
+            .suggest(nearest_name(named->name.text, known));
+      } else {
+        give(static_cast<std::size_t>(at - known.begin()), *named->value);
+      }
+    } else {
+      diagnostics().error(DiagnosticKind::TypeMismatch, argument.span,
+                          "types of operands belong in patterns and tests");
+    }
+  }
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    if (!out.operands[i] && !ports[i].optional)
+      diagnostics().error(DiagnosticKind::WrongArity, span,
+                          "template `{}` is not given its port `{}`", source.name.text,
+                          ports[i].name.text);
+  }
+  for (const ast::Parameter& parameter : source.parameters) {
+    const bool given = std::any_of(out.named.begin(), out.named.end(), [&](const auto& one) {
+      return one.first == parameter.name.text;
+    });
+    if (!given && (!parameter.initial || is_fit(parameter)))
+      diagnostics().error(
+          DiagnosticKind::MissingValue, span, "template `{}` is not given its parameter `{}`{}",
+          source.name.text, parameter.name.text,
+          parameter.initial ? ", and in an expression there is no region to fit it by" : "");
+  }
+  return add(std::move(out));
 }
 
 TemplateCall Resolver::resolve_arguments(TemplateId callee, const ast::Call* call) {
   TemplateCall out;
   out.callee = callee;
   if (!call) return out;
-  // The callee may not be resolved yet: its syntax says what its parameters and ports are.
-  const ast::Template* source = nullptr;
-  for (const Declared& file : declared_)
-    if (file.file)
-      for (const ast::Item& item : file.file->items)
-        if (const auto* candidate = std::get_if<ast::Template>(&item))
-          if (auto found = file.templates.find(candidate->name.text);
-              found != file.templates.end() && found->second == callee)
-            source = candidate;
+  const ast::Template* source = &template_source(callee);
   std::vector<std::string> parameters;
   for (const ast::Parameter& parameter : source->parameters)
     parameters.push_back(parameter.name.text);
@@ -392,21 +521,24 @@ void Resolver::resolve_template(const ast::Template& source, TemplateId id) {
     to.slot = bind_slot(parameter.name.text, SlotKind::Parameter, parameter.name.span);
     out.parameters.push_back(std::move(to));
   }
-  // In a template's clauses `alternative` is which of its bodies is tried: 1, 2, ….
-  if (!scope_.names.contains("alternative") && source.bodies.size() > 1)
-    bind_slot("alternative", SlotKind::Let, source.name.span);
   Rule clauses;
   resolve_clauses(source.clauses, clauses);
+  refuse_rule_clauses(source.clauses, "a template");
   out.where = std::move(clauses.where);
   out.lets = std::move(clauses.lets);
   out.assuming = std::move(clauses.assuming);
-  out.assuming_when = clauses.assuming_when;
   out.retype = std::move(clauses.retype);
   out.tolerance = clauses.precision.tolerance;
-  for (const ast::Block& block : source.bodies) {
+  for (const ast::Template::Body& alternative : source.bodies) {
     const auto names = scope_.names;  // locals of one body are not seen by the next
     TemplateBody body;
-    body.statements = resolve_block(block);
+    Rule own;
+    resolve_clauses(alternative.clauses, own);
+    refuse_rule_clauses(alternative.clauses, "a body of a template");
+    body.where = std::move(own.where);
+    body.lets = std::move(own.lets);
+    body.assuming = std::move(own.assuming);
+    body.statements = resolve_block(alternative.block);
     out.bodies.push_back(std::move(body));
     scope_.names = names;
   }

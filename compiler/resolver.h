@@ -118,10 +118,14 @@ class Resolver {
   void resolve_template(const ast::Template& source, TemplateId id);
   void resolve_replacement(const ast::Rule& rule, Rule& out);
   std::optional<TemplateCall> resolve_template_call(const ast::Expr& expr);
+  bool gives_port(const ast::Expr& whole) const;
+  const ast::Template& template_source(TemplateId id) const;
+  ExprId resolve_template_expr(TemplateId callee, const ast::Call& call, Span span);
   TemplateCall resolve_arguments(TemplateId callee, const ast::Call* call);
   std::vector<Statement> resolve_block(const ast::Block& block);
   Statement resolve_statement(const ast::Stmt& stmt);
   void resolve_clauses(const std::vector<ast::Clause>& clauses, Rule& out);
+  void refuse_rule_clauses(const std::vector<ast::Clause>& clauses, std::string_view owner);
   Port resolve_port(const ast::Port& port);
   void resolve_lets(const ast::Let& let, std::vector<Let>& out);
   CountBound resolve_bound(const ast::Bound& bound) const;
@@ -143,8 +147,7 @@ class Resolver {
   Members find_members(const Declared& file, std::string_view name) const;
   void resolve_test(const ast::Test& source, const Declared& file);
   bool is_constant_capture(const Rule& rule, std::string_view name) const;
-  void collect_rules(const Declared& file, const ast::Pipeline& pipeline,
-                     std::vector<RuleId>& rules, std::vector<Pass>& passes, int depth) const;
+  void collect_steps(const Declared& file, const ast::Pipeline& pipeline, Phase& phase, int depth);
   const Declared* pipeline_of_package(const Declared& file) const;
 
   RuleFiles& files_;

@@ -277,6 +277,11 @@ struct Rule {
 
 // `template t(n : int = 3) for NonMaxSuppression*(b) (x : f32) -> (y : f32) { … } else { … }`
 struct Template {
+  // One of the bodies; behind `else` clauses of its own may stand before the block.
+  struct Body {
+    std::vector<Clause> clauses = {};
+    Block block = {};
+  };
   Name name = {};
   std::vector<Parameter> parameters = {};
   std::optional<Root> root = {};
@@ -284,7 +289,7 @@ struct Template {
   Arrow arrow = {};
   Ports outputs = {};
   std::vector<Clause> clauses = {};
-  std::vector<Block> bodies = {};  // at least one
+  std::vector<Body> bodies = {};  // at least one
   Span span = {};
   std::string doc = {};
 };

@@ -448,7 +448,10 @@ struct ShowItem {
                      ")",
                  declared.root ? "for " + show(*declared.root) : "", show(declared.inputs),
                  show(declared.outputs), show(declared.clauses),
-                 all(declared.bodies, [](const auto& body) { return show(body); })}) +
+                 all(declared.bodies,
+                     [](const auto& body) {
+                       return join({show(body.clauses), show(body.block)});
+                     })}) +
            ")";
   }
   std::string operator()(const ast::Edit& edit) const {

@@ -84,6 +84,7 @@ static ast::OpDecl build_op_decl(Node node) {
 static ast::Template build_template(Node node) {
   ast::Template out{.span = node.span()};
   bool arrow_seen = false;
+  std::size_t clauses_seen = 0;  // since the last block
   for (Node part : node.parts()) {
     if (part.is<peg::word>()) {
       out.name = build_name(part);
@@ -98,9 +99,14 @@ static ast::Template build_template(Node node) {
       out.arrow = build_arrow(part);
       arrow_seen = true;
     } else if (part.is<peg::block>()) {
-      out.bodies.push_back(build_block(part));
-    } else {
+      if (out.bodies.empty() || clauses_seen == 0) out.bodies.emplace_back();
+      out.bodies.back().block = build_block(part);
+      clauses_seen = 0;
+    } else if (out.bodies.empty()) {
       out.clauses.push_back(build_clause(part));
+    } else {  // behind an `else`: the next body's
+      if (clauses_seen++ == 0) out.bodies.emplace_back();
+      out.bodies.back().clauses.push_back(build_clause(part));
     }
   }
   return out;

@@ -291,7 +291,7 @@ struct op_decl : seq<head<"op">, need_op_name, need_tight_ports, need_arrow, nee
 struct need_for : keyword<"for"> {};
 struct template_parameters : seq<need_tight_paren, listed<parameter, need_parameter>, close_parameters> {};
 struct template_decl : seq<head<"template">, need_word, template_parameters, need_for, opt<root>, need_ports, need_arrow, need_ports,
-                           star<clause>, need_block, many<keyword<"else">, need_block>> {};
+                           star<clause>, need_block, many<keyword<"else">, star<clause>, need_block>> {};
 
 // ---- edits, pipelines, tests
 struct new_name : seq<arrow, need_string, maybe<colon, need_type>> {};

@@ -160,7 +160,11 @@ void Printer::item(const ast::Template& declared) {
   for (const auto& body : declared.bodies) {
     if (!first) out_.text(" else ");
     first = false;
-    block_lines(body);
+    for (const auto& each : body.clauses) {
+      std::visit([&](const auto& form) { clause(form); }, each);
+      out_.space();
+    }
+    block_lines(body.block);
   }
 }
 

@@ -5,7 +5,7 @@
 
 #include "matcher/facts.h"
 #include "matcher/match_node.h"
-#include "matcher/port_binding.h"
+#include "matcher/origin.h"
 #include "matcher/region.h"
 
 namespace rulec {

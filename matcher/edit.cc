@@ -69,7 +69,9 @@ static Said set_dimension(Model& model, const Edit::Dimension& change) {
       inputs.empty() ? std::string() : fmt::format(" (inputs `{}`)", fmt::join(inputs, "`, `")))};
 }
 
-static Said keep_outputs(Model& model, const Edit::Outputs& change) {
+// `exposed` are outputs that the same edit added: they stay, behind the others.
+static Said keep_outputs(Model& model, const Edit::Outputs& change,
+                         const std::vector<std::string>& exposed) {
   const std::vector<ValueId> before = model.graph(model.main()).outputs;
   const std::vector<std::string> names = names_of(model, before);
   std::vector<ValueId> kept;
@@ -82,11 +84,17 @@ static Said keep_outputs(Model& model, const Edit::Outputs& change) {
       return make_error("output `{}` is listed twice", name);
     kept.push_back(value);
   }
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const bool own = std::find(exposed.begin(), exposed.end(), names[i]) != exposed.end();
+    if (own && std::find(kept.begin(), kept.end(), before[i]) == kept.end())
+      kept.push_back(before[i]);
+  }
   model.set_outputs(model.main(), kept);
   const std::size_t removed = remove_unused(model);
   std::vector<std::string> dropped;
   for (const std::string& name : names) {
-    if (std::find(change.names.begin(), change.names.end(), name) == change.names.end())
+    if (std::find(change.names.begin(), change.names.end(), name) == change.names.end() &&
+        std::find(exposed.begin(), exposed.end(), name) == exposed.end())
       dropped.push_back(name);
   }
   std::string text = fmt::format("outputs are `{}` now", fmt::join(change.names, "`, `"));
@@ -302,6 +310,7 @@ std::size_t remove_unused(Model& model) {
 Result<std::vector<std::string>> apply_edit(Model& model, const RuleSet& rules, const OpTable& ops,
                                             const Edit& edit) {
   std::vector<std::string> said;
+  std::vector<std::string> exposed;
   bool infer = false, dims_changed = false;
   // What inference could not do before is no contradiction of the edit's.
   std::vector<std::string> known_warnings;
@@ -320,8 +329,9 @@ Result<std::vector<std::string>> apply_edit(Model& model, const RuleSet& rules, 
             infer = true;
             return set_dimension(model, what);
           } else if constexpr (std::is_same_v<What, Edit::Outputs>) {
-            return keep_outputs(model, what);
+            return keep_outputs(model, what, exposed);
           } else if constexpr (std::is_same_v<What, Edit::Expose>) {
+            exposed.push_back(what.name);
             return expose(model, rules, ops, edit, what);
           } else if constexpr (std::is_same_v<What, Edit::Rename>) {
             return rename_all(model, what);

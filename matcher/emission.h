@@ -49,11 +49,20 @@ class Emission {
   Result<EmitOperand> evaluated(ExprId expr);
   Result<EmitOperand> not_empty(const EmitOperand& boxes);
   Result<std::vector<ValueId>> emit_node(const Expr& expr, bool outermost);
+  std::size_t most_results(const OpName& op) const;
+  int opset_for(const OpName& op) const;
+  std::vector<ValueId> computed(NodeId node);
   Result<std::vector<ValueId>> make(Draft draft);
   Result<EmitOperand> make_operand(std::string type, std::vector<EmitOperand> operands,
                                    std::vector<Attribute> attributes = {},
                                    std::vector<std::pair<std::string, RuleValue>> loose = {});
   Result<std::vector<ValueId>> inline_body(const Expr& expr);
+  Result<std::vector<ValueId>> call_template(const Expr& expr);
+  Result<std::vector<Binding>> bind_call(const Expr& expr, const Template& templ);
+  Status bind_port(const Port& port, ExprId given, const Template& templ,
+                   std::vector<Binding>& slots);
+  Result<std::vector<ValueId>> emit_template(const Template& templ, const TemplateBody& body,
+                                             const Scope& inner, std::vector<Binding>& slots);
 
   Status add_arguments(const Emit& emit, Draft& draft);
   Status add_attributes(const Emit& emit, Draft& draft);
@@ -76,6 +85,7 @@ class Emission {
   const EmitOptions& options_;
   std::vector<NodeId> nodes_;
   std::vector<ValueId> initializers_;
+  std::vector<std::string> assumed_;
 };
 
 const Operand* schema_operand(const OpSchema& schema, std::size_t index);

@@ -24,6 +24,8 @@ Result<Emitted> Emission::run(ExprId id) {
     results = emit_node(expr, true);
   } else if (expr.kind == Expr::Kind::Inline) {
     results = inline_body(expr);
+  } else if (expr.kind == Expr::Kind::Template) {
+    results = call_template(expr);
   } else if (expr.kind == Expr::Kind::Apply && expr.op == Operator::Conditional) {
     std::string why;
     const Truth condition = truth(scope_, expr.operands[0], &why);
@@ -52,7 +54,7 @@ Result<Emitted> Emission::run(ExprId id) {
     take_back();
     return results.error();
   }
-  return Emitted{*results, nodes_};
+  return Emitted{*results, nodes_, assumed_};
 }
 
 void Emission::take_back() {
@@ -95,8 +97,11 @@ Result<EmitOperand> Emission::operand(ExprId id) {
       return apply_operand(expr);
     case Expr::Kind::Call:
       return call_operand(expr);
-    case Expr::Kind::Template:
-      return make_error("a template inside a replacement is not supported yet");
+    case Expr::Kind::Template: {
+      const auto made = call_template(expr);
+      if (!made) return made.error();
+      return EmitOperand{made->front()};
+    }
     default:
       return evaluated(id);
   }
@@ -125,7 +130,9 @@ static bool needs_nodes(const Scope& scope, ExprId id) {
     open.pop_back();
     if (!next) continue;
     const Expr& expr = scope.rules[next];
-    if (expr.kind == Expr::Kind::Emit || expr.kind == Expr::Kind::Inline) return true;
+    if (expr.kind == Expr::Kind::Emit || expr.kind == Expr::Kind::Inline ||
+        expr.kind == Expr::Kind::Template)
+      return true;
     if (expr.kind == Expr::Kind::Slot && expr.slot.index < scope.bindings.size()) {
       const auto* value = std::get_if<ValueId>(&scope.bindings[expr.slot.index].held);
       if (value != nullptr && *value && !constant_tensor(scope.model, *value)) return true;
@@ -139,6 +146,7 @@ static bool needs_nodes(const Scope& scope, ExprId id) {
 
 Result<EmitOperand> Emission::apply_operand(const Expr& expr) {
   if (expr.op == Operator::Else) {
+    if (names_nothing(scope_, expr.operands[0])) return operand(expr.operands[1]);
     const Expr& first = scope_.rules[expr.operands[0]];
     if (first.kind == Expr::Kind::Apply || first.kind == Expr::Kind::Slot) {
       auto value = operand(expr.operands[0]);

@@ -24,11 +24,16 @@ struct EmitOptions {
   // Of the outermost node, where a cluster's Split has as many results as members: their sizes
   // along its axis. Empty: as the expression says.
   std::vector<std::int64_t> split_sizes = {};
+  // Of the outermost node: how many results are wanted. It gives them where its operator has them.
+  std::size_t results = 1;
+  bool strict = false;  // a template in the expression must not assume anything
+  int depth = 0;        // of templates in templates
 };
 
 struct Emitted {
-  std::vector<ValueId> results;  // one, or as many as the emitted node has
-  std::vector<NodeId> nodes;     // made, in order
+  std::vector<ValueId> results;           // one, or as many as the emitted node has
+  std::vector<NodeId> nodes;              // made, in order
+  std::vector<std::string> assumed = {};  // by templates in the expression
 };
 
 // An Error (nothing usable was emitted; the caller removes `nodes` it got before) when an operand

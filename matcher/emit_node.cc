@@ -7,6 +7,7 @@
 
 #include "matcher/clone.h"
 #include "matcher/emission.h"
+#include "matcher/evaluate.h"
 #include "matcher/facts.h"
 #include "matcher/guard_calls.h"
 #include "matcher/onnx_infer_node.h"
@@ -89,6 +90,20 @@ Status Emission::add_attributes(const Emit& emit, Draft& draft) {
   return Done{};
 }
 
+// How many results an operator has in the model's opset; at least one.
+std::size_t Emission::most_results(const OpName& op) const {
+  const OpSchema* schema = scope_.ops.find(op.domain, op.type, opset_for(op));
+  if (schema == nullptr || schema->outputs.empty()) return 1;
+  if (schema->outputs.back().kind == OperandKind::Variadic) return options_.results;
+  return schema->outputs.size();
+}
+
+// The model's opset of an operator's domain; of a domain that it does not import yet the newest.
+int Emission::opset_for(const OpName& op) const {
+  return model_.opset(op.domain) == 0 ? std::max(1, scope_.ops.newest_opset(op.domain))
+                                      : opset_of(model_, op.domain);
+}
+
 Result<std::vector<ValueId>> Emission::emit_node(const Expr& expr, bool outermost) {
   const Emit& emit = *expr.emit;
   Draft draft;
@@ -112,6 +127,8 @@ Result<std::vector<ValueId>> Emission::emit_node(const Expr& expr, bool outermos
     }
     draft.attributes = base.attributes.all();
   }
+  if (outermost && !emit.node && options_.results > draft.output_count)
+    draft.output_count = std::min(options_.results, most_results(draft.op));
   if (const Status added = add_arguments(emit, draft); !added) return added.error();
   if (const Status added = add_attributes(emit, draft); !added) return added.error();
   return make(std::move(draft));
@@ -371,9 +388,7 @@ void Emission::import_domain(const std::string& domain) {
 }
 
 Result<std::vector<ValueId>> Emission::make(Draft draft) {
-  const int opset = model_.opset(draft.op.domain) == 0
-                        ? std::max(1, scope_.ops.newest_opset(draft.op.domain))
-                        : opset_of(model_, draft.op.domain);
+  const int opset = opset_for(draft.op);
   const OpSchema* schema = scope_.ops.find(draft.op.domain, draft.op.type, opset);
   if (schema == nullptr || schema->deprecated) {
     return make_error("{} is not an operator of opset {}{}{}", draft.op.type, opset,
@@ -428,7 +443,24 @@ Result<std::vector<ValueId>> Emission::make(Draft draft) {
       if (old && now) model_.value(now).type = model_.value(old).type;
     }
   }
+  if (schema->inputs.empty() && schema->deterministic) return computed(node);
   return model_.node(node).outputs;
+}
+
+// An operator without operands (GridAnchor_TRT, Constant) gives the same at every run: computed
+// here, where the reference evaluator can.
+std::vector<ValueId> Emission::computed(NodeId node) {
+  const std::vector<ValueId> outputs = model_.node(node).outputs;
+  auto values = Evaluator(model_).run({}, outputs);
+  if (!values ||
+      !std::all_of(values->begin(), values->end(), [](const Value& v) { return v.is_tensor(); }))
+    return outputs;
+  model_.remove_node(node);
+  nodes_.pop_back();
+  std::vector<ValueId> constants;
+  for (const Value& value : *values)
+    constants.push_back(add_constant(value.tensor()));
+  return constants;
 }
 
 }  // namespace rulec

@@ -185,6 +185,47 @@ std::optional<Tensor> constant_tensor(const Model& model, ValueId value) {
   return fold(model, value);
 }
 
+// The value that an Identity passes on.
+static ValueId behind_identity(const Model& model, ValueId value) {
+  for (;;) {
+    const NodeId producer = value ? model.value(value).producer : NodeId{};
+    if (!producer) return value;
+    const GraphNode& node = model.node(producer);
+    if (node.type != "Identity" || !node.domain.empty()) return value;
+    value = node.inputs[0];
+  }
+}
+
+static bool is_integer_constant(const Model& model, ValueId value, std::int64_t wanted) {
+  const auto tensor = value ? constant_tensor(model, value) : std::nullopt;
+  return tensor && is_integer(tensor->dtype()) && tensor->size() == 1 &&
+         tensor->integer(0) == wanted;
+}
+
+bool counts_iterations(const Model& model, GraphId body, ValueId value) {
+  const GraphInfo& graph = model.graph(body);
+  if (!graph.owner) return false;
+  const GraphNode& loop = model.node(graph.owner);
+  if (loop.type != "Loop" || !loop.domain.empty()) return false;
+  const auto at = static_cast<std::size_t>(
+      std::find(graph.inputs.begin(), graph.inputs.end(), value) - graph.inputs.begin());
+  if (at == 0) return true;
+  // Inputs: counter, condition, states; the owner's: bound, condition, states; outputs: condition,
+  // states, scans.
+  if (at < 2 || at >= graph.inputs.size() || at >= loop.inputs.size() ||
+      at - 1 >= graph.outputs.size() || !is_integer_constant(model, loop.inputs[at], 0))
+    return false;
+  const ValueId next = behind_identity(model, graph.outputs[at - 1]);
+  const NodeId producer = next ? model.value(next).producer : NodeId{};
+  if (!producer) return false;
+  const GraphNode& step = model.node(producer);
+  if (step.type != "Add" || !step.domain.empty() || step.inputs.size() != 2) return false;
+  const ValueId a = behind_identity(model, step.inputs[0]);
+  const ValueId b = behind_identity(model, step.inputs[1]);
+  return (a == value && is_integer_constant(model, b, 1)) ||
+         (b == value && is_integer_constant(model, a, 1));
+}
+
 Type type_of(const Model& model, ValueId value) {
   const GraphValue& info = model.value(value);
   if (info.type.is_tensor() && info.type.dims) return info.type;

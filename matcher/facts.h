@@ -42,6 +42,11 @@ int opset_of(const Model& model, std::string_view domain);
 // The tensor of a value that is constant, folding included. Reads no weight's numbers.
 std::optional<Tensor> constant_tensor(const Model& model, ValueId value);
 
+// Whether a formal input of a Loop's body is the number of the iteration: the trip counter itself,
+// or a loop-carried integer that begins at 0 and is one more in each iteration, as exporters that
+// count for themselves write it.
+bool counts_iterations(const Model& model, GraphId body, ValueId value);
+
 // What is known of a value's type; an initializer's is its tensor's.
 Type type_of(const Model& model, ValueId value);
 

@@ -9,6 +9,7 @@
 #include "matcher/emit.h"
 #include "matcher/facts.h"
 #include "matcher/guard.h"
+#include "matcher/origin.h"
 #include "matcher/target.h"
 
 namespace rulec {
@@ -108,8 +109,8 @@ std::vector<Metadata> Replacer::metadata_of(const Draft& draft) const {
   if (!names.empty()) {
     out.push_back({std::string(names_key), fmt::format("{}", fmt::join(names, ", "))});
   }
-  if (draft.rule.precision.kind == PrecisionClass::Kind::Assuming) {
-    out.push_back({"rulec.assuming", draft.rule.precision.text});
+  if (!draft.assumed.empty()) {
+    out.push_back({"rulec.assuming", fmt::format("{}", fmt::join(draft.assumed, "; "))});
   }
   return out;
 }
@@ -124,13 +125,16 @@ static std::string rule_word(const std::string& name) {
 }
 
 bool Replacer::emit_into(Draft& draft, ExprId expr, const std::string& replaced,
-                         std::vector<ValueId>& out, std::vector<std::int64_t> split_sizes) {
+                         std::vector<ValueId>& out, std::vector<std::int64_t> split_sizes,
+                         std::size_t results) {
   EmitOptions options;
   options.graph = draft.graph;
   options.before = draft.before;
   options.name_hint = fmt::format("{}_{}", replaced, rule_word(draft.rule.name));
   options.metadata = metadata_of(draft);
   options.split_sizes = std::move(split_sizes);
+  options.results = results;
+  options.strict = options_.strict;
   const GraphNode& root = model_.node(draft.match.root);
   for (const ValueId output : root.outputs) {
     const DType dtype = output ? type_of(model_, output).dtype : DType::Undefined;
@@ -142,6 +146,7 @@ bool Replacer::emit_into(Draft& draft, ExprId expr, const std::string& replaced,
   if (!made)
     return refuse(draft, "replacement", "a replacement that can be made", made.error().message);
   draft.made.insert(draft.made.end(), made->nodes.begin(), made->nodes.end());
+  draft.assumed.insert(draft.assumed.end(), made->assumed.begin(), made->assumed.end());
   out = made->results;
   return true;
 }
@@ -158,53 +163,45 @@ void Replacer::exchange(Draft& draft, ValueId old_value, ValueId new_value, Slot
   draft.exchanges.push_back(one);
 }
 
+// The statements of a block before its last are names for what the last one uses.
+bool Replacer::emit_locals(Draft& draft, const std::string& replaced) {
+  const auto& statements = draft.rule.statements;
+  for (std::size_t s = 0; s + 1 < statements.size(); ++s) {
+    std::vector<ValueId> results;
+    if (!emit_into(draft, statements[s].value, replaced, results)) return false;
+    for (std::size_t i = 0; i < statements[s].results.size(); ++i) {
+      if (!statements[s].results[i]) continue;
+      if (i >= results.size() || !results[i]) {
+        return refuse(draft, "replacement", fmt::format("{} results", statements[s].results.size()),
+                      fmt::format("{}", results.size()));
+      }
+      draft.slots[statements[s].results[i].index].held = results[i];
+    }
+  }
+  return true;
+}
+
 bool Replacer::make_expression(Draft& draft) {
-  ExprId expr = draft.rule.replacement;
+  ExprId expr =
+      draft.rule.replacement ? draft.rule.replacement : draft.rule.statements.back().value;
   if (draft.rule.requires_opset && !opset_suffices(model_, *draft.rule.requires_opset)) {
     expr = draft.rule.requires_opset->otherwise;
   }
+  if (draft.rule.root.kind == Root::Kind::ClusterBy) return make_split(draft, expr);
+  if (draft.rule.root.kind == Root::Kind::Scope) return make_scope(draft, expr);
   const GraphNode& root = model_.node(draft.match.root);
-  std::vector<ValueId> results;
-  if (draft.rule.root.kind == Root::Kind::ClusterBy) {
-    // One part for each member, in the order of the members.
-    std::vector<ValueId> members;
-    std::vector<std::int64_t> sizes;
-    const Expr& outer = rules_[expr];
-    std::int64_t axis = 0;
-    if (outer.kind == Expr::Kind::Emit) {
-      for (const EmitAttribute& attribute : outer.emit->attributes) {
-        if (attribute.name != "axis") continue;
-        const RuleValue value =
-            evaluate(draft.scope(model_, rules_, ops_, options_.situation), attribute.value);
-        if (const auto* given = std::get_if<std::int64_t>(&value.data)) axis = *given;
-      }
-    }
-    for (const NodeId member : draft.match.nodes) {
-      members.push_back(model_.node(member).outputs.front());
-      const Type type = type_of(model_, members.back());
-      const auto along = type.dims ? normalize_axis(axis, type.dims->size())
-                                   : Result<std::size_t>(Error{"unknown rank"});
-      if (!along || !(*type.dims)[*along].known()) {
-        return refuse(draft, "type", "members whose sizes along the axis are known",
-                      to_string(type));
-      }
-      sizes.push_back((*type.dims)[*along].size);
-    }
-    if (!emit_into(draft, expr, base_name(members.front()), results, sizes)) return false;
-    if (results.size() != members.size()) {
-      return refuse(draft, "replacement", fmt::format("{} results", members.size()),
-                    fmt::format("{}", results.size()));
-    }
-    for (std::size_t i = 0; i < members.size(); ++i) {
-      exchange(draft, members[i], results[i], {});
-    }
-    return true;
-  }
   const auto named = std::find_if(root.outputs.begin(), root.outputs.end(),
                                   [](ValueId value) { return static_cast<bool>(value); });
   if (named == root.outputs.end()) return refuse(draft, "use", "a result", "none");
   const std::vector<ValueId> outputs = root.outputs;  // emission may move the node
-  if (!emit_into(draft, expr, base_name(*named), results)) return false;
+  std::size_t wanted = 1;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i] && model_.use_count(outputs[i]) > 0) wanted = i + 1;
+  }
+  const std::string replaced = base_name(*named);
+  std::vector<ValueId> results;
+  if (!emit_locals(draft, replaced) || !emit_into(draft, expr, replaced, results, {}, wanted))
+    return false;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (!outputs[i]) continue;
     if (i < results.size() && results[i]) {
@@ -257,21 +254,44 @@ bool Replacer::make_statements(Draft& draft) {
   return true;
 }
 
+std::optional<std::vector<std::string>> assumptions_of(const Scope& scope, const Rule& rule,
+                                                       bool strict, std::string* refused) {
+  std::vector<std::string> out;
+  if (rule.precision.kind == PrecisionClass::Kind::Assuming) out.push_back(rule.precision.text);
+  for (const Assumption& one : rule.assuming) {
+    if (one.when && truth(scope, one.when) == Truth::False) continue;
+    if (strict) {
+      if (refused != nullptr) *refused = one.text;
+      return std::nullopt;
+    }
+    out.push_back(one.text);
+  }
+  return out;
+}
+
+bool Replacer::assume(Draft& draft) {
+  std::string refused;
+  auto assumed = assumptions_of(draft.scope(model_, rules_, ops_, options_.situation), draft.rule,
+                                options_.strict, &refused);
+  if (!assumed) {
+    return refuse(draft, "guard", "no assumptions (--strict)",
+                  fmt::format("assuming \"{}\"", refused));
+  }
+  draft.assumed = std::move(*assumed);
+  return true;
+}
+
 bool Replacer::make(Draft& draft) {
   for (const Let& let : draft.rule.lets) {
-    if (!let.value) {
-      return refuse(draft, "replacement", "a `let` with a value",
-                    "`from` is for rules that replace regions");
-    }
-    const RuleValue value =
-        evaluate(draft.scope(model_, rules_, ops_, options_.situation), let.value);
+    const RuleValue value = let_value(draft.scope(model_, rules_, ops_, options_.situation), let);
     if (const auto* unknown = std::get_if<Unknown>(&value.data)) {
       return refuse(draft, "let", draft.rule.slots[let.slot.index].name + " to have a value",
                     unknown->why);
     }
     draft.slots[let.slot.index] = to_binding(value);
   }
-  return draft.rule.replacement ? make_expression(draft) : make_statements(draft);
+  if (!assume(draft)) return false;
+  return draft.rule.match_results.empty() ? make_expression(draft) : make_statements(draft);
 }
 
 // §6: a forwarded value is proven to be of the replaced one's type, a new one does not contradict
@@ -320,8 +340,8 @@ std::optional<FiringResult> Replacer::fire(const Match& match, NearMiss* miss) {
   draft.graph = model_.node(match.root).graph;
   draft.before = match.root;
   draft.initializers_before = model_.value_capacity();
-  if (!make(draft) || !types_hold(draft) || !leaves_no_use(draft) || !changes_something(draft) ||
-      !place(draft)) {
+  if (!make(draft) || !types_hold(draft) || (draft.new_outputs.empty() && !leaves_no_use(draft)) ||
+      !changes_something(draft) || !place(draft)) {
     return std::nullopt;
   }
   FiringResult result;
@@ -333,6 +353,8 @@ std::optional<FiringResult> Replacer::fire(const Match& match, NearMiss* miss) {
     result.firing.captures.emplace_back(
         rule.slots[i].name, to_string(scope, from_binding(scope, draft.slots[i], rule.slots[i])));
   }
+  for (const std::string& text : draft.assumed)
+    result.firing.notes.push_back(fmt::format("assuming {}", text));
   commit(draft, result);
   return result;
 }

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "matcher/guard.h"
 #include "matcher/matcher.h"
 #include "matcher/rewrite.h"
 
@@ -47,6 +48,11 @@ class Replacer {
     std::vector<NodeId> made = {};
     std::vector<Exchange> exchanges = {};
     std::size_t initializers_before = 0;
+    std::vector<std::string> assumed = {};
+    // Of an unsafe rule at a scope: outputs of the graph that go, with the nodes that only move
+    // what left the scope, and the results that become outputs in their place.
+    std::vector<ValueId> lost_outputs = {}, new_outputs = {};
+    std::vector<NodeId> movers = {};
 
     Scope scope(const Model& model, const RuleSet& rules, const OpTable& ops,
                 const Situation& situation) const {
@@ -55,10 +61,16 @@ class Replacer {
   };
 
   bool make(Draft& draft);
+  bool assume(Draft& draft);
   bool make_statements(Draft& draft);
   bool make_expression(Draft& draft);
+  bool make_split(Draft& draft, ExprId expr);
+  bool make_scope(Draft& draft, ExprId expr);
+  bool follow_to_outputs(Draft& draft, const std::vector<ValueId>& leaving);
+  void exchange_outputs(Draft& draft, FiringResult& result);
+  bool emit_locals(Draft& draft, const std::string& replaced);
   bool emit_into(Draft& draft, ExprId expr, const std::string& replaced, std::vector<ValueId>& out,
-                 std::vector<std::int64_t> split_sizes = {});
+                 std::vector<std::int64_t> split_sizes = {}, std::size_t results = 1);
   void exchange(Draft& draft, ValueId old_value, ValueId new_value, SlotId slot);
   bool types_hold(Draft& draft);
   bool place(Draft& draft);
@@ -82,6 +94,11 @@ class Replacer {
   // Of values made by firings: the name that the first of them replaced, so that names do not grow.
   std::unordered_map<std::uint32_t, std::string> base_names_;
 };
+
+// What a firing of the rule would assume, in the rule's words; nothing when `strict` refuses one of
+// its clauses, which `refused` then tells.
+std::optional<std::vector<std::string>> assumptions_of(const Scope& scope, const Rule& rule,
+                                                       bool strict, std::string* refused);
 
 // Whether a rule applies in this model and for this request at all; else why not.
 bool rule_applies(const Model& model, const Rule& rule, const RewriteOptions& options,

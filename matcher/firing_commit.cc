@@ -235,6 +235,7 @@ static bool is_unused(const Model& model, NodeId id) {
 // What the firing left unused goes; what was unused before is not reached from here.
 void Replacer::sweep(Draft& draft, FiringResult& result) {
   std::vector<NodeId> open(draft.match.nodes.begin(), draft.match.nodes.end());
+  open.insert(open.end(), draft.movers.begin(), draft.movers.end());
   while (!open.empty()) {
     const NodeId id = open.back();
     open.pop_back();
@@ -260,6 +261,7 @@ void Replacer::sweep(Draft& draft, FiringResult& result) {
 void Replacer::commit(Draft& draft, FiringResult& result) {
   for (const Exchange& one : draft.exchanges)
     forward(draft, one, result);
+  if (!draft.new_outputs.empty()) exchange_outputs(draft, result);
   sweep(draft, result);
   for (const NodeId node : draft.made) {
     result.firing.added.push_back(model_.node(node).name);

@@ -3,6 +3,7 @@
 // save where Kleene's logic or an `else` says otherwise; the reason travels along.
 #include "matcher/guard.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include "matcher/glob.h"
 #include "matcher/guard_calls.h"
 #include "matcher/match.h"
+#include "matcher/origin.h"
 #include "matcher/tensor_math.h"
 
 namespace rulec {
@@ -204,10 +206,23 @@ static RuleValue evaluate_slot(const Scope& scope, SlotId slot) {
   const Binding& binding = scope.bindings[slot.index];
   if (!binding.bound()) {
     for (const Let& let : scope.lets) {
-      if (let.slot == slot && let.value) return evaluate(scope, let.value);
+      if (let.slot == slot) return let_value(scope, let);
     }
   }
   return from_binding(scope, binding, scope.slots[slot.index]);
+}
+
+// Whether an expression speaks of a name that only an alternative binds which did not match: it is
+// absent then.
+bool names_nothing(const Scope& scope, ExprId id) {
+  const Expr& expr = scope.rules[id];
+  if (expr.kind == Expr::Kind::Slot && expr.slot.index < scope.bindings.size()) {
+    const SlotKind kind = scope.slots[expr.slot.index].kind;
+    return !scope.bindings[expr.slot.index].bound() && kind != SlotKind::Let &&
+           kind != SlotKind::Parameter;
+  }
+  return std::any_of(expr.operands.begin(), expr.operands.end(),
+                     [&](ExprId operand) { return operand && names_nothing(scope, operand); });
 }
 
 static RuleValue evaluate_method(const Scope& scope, const Expr& expr,
@@ -333,6 +348,7 @@ static RuleValue evaluate_apply(const Scope& scope, const Expr& expr) {
     case Operator::OrUnknown:
       return evaluate_logic(scope, expr);
     case Operator::Else: {
+      if (names_nothing(scope, expr.operands[0])) return evaluate(scope, expr.operands[1]);
       RuleValue first = evaluate(scope, expr.operands[0]);
       return is_none(first) ? evaluate(scope, expr.operands[1]) : first;
     }

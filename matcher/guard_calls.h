@@ -19,6 +19,7 @@ RuleValue unknown(fmt::format_string<Args...> format, Args&&... args) {
   return {Unknown{fmt::format(format, std::forward<Args>(args)...)}};
 }
 
+bool names_nothing(const Scope& scope, ExprId id);
 bool is_unknown(const RuleValue& value);
 bool is_none(const RuleValue& value);
 bool is_list(const RuleValue& value);

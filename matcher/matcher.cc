@@ -356,7 +356,9 @@ const std::vector<std::uint32_t>& Matcher::slots_of(ExprId id) {
     add(expr.slot);
     if (expr.kind == Expr::Kind::Slot && rule_ != nullptr) {
       for (const Let& let : rule_->lets) {
-        if (let.slot == expr.slot) open.push_back(let.value);
+        if (let.slot != expr.slot) continue;
+        open.push_back(let.value);
+        add(let.from_source);
       }
     }
     open.insert(open.end(), expr.operands.begin(), expr.operands.end());

@@ -352,7 +352,7 @@ bool Matcher::body_value_goal(const Goal& goal, const Pattern& pattern, std::uin
     states = body.inputs.size() > scanned ? body.inputs.size() - scanned : 0;
   }
   if (pattern.kind == Pattern::Kind::Iteration) {
-    return loop && !body.inputs.empty() && body.inputs[0] == goal.value
+    return loop && counts_iterations(model_, goal.body, goal.value)
                ? bind(pattern.slot, {.held = goal.value}, hangs_on)
                : wrong("the trip counter");
   }

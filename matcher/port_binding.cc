@@ -7,7 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "matcher/dependence.h"
-#include "matcher/glob.h"
+#include "matcher/origin.h"
 
 namespace rulec {
 
@@ -120,43 +120,6 @@ std::vector<PortView> views_of(const Type& type, const Port& port, const DimSize
 
 // ---- derivation ---------------------------------------------------------------------------------
 
-static bool moves_data(const Model& model, const GraphNode& node) {
-  if (!node.domain.empty() || node.inputs.empty() || !node.inputs[0]) return false;
-  const std::string& type = node.type;
-  if (type == "Gather") return node.inputs.size() > 1 && model.constant(node.inputs[1]) != nullptr;
-  return type == "Identity" || type == "Cast" || type == "Reshape" || type == "Squeeze" ||
-         type == "Unsqueeze" || type == "Transpose" || type == "Slice" || type == "Split";
-}
-
-static bool only_reshapes(const Model& model, const GraphNode& node) {
-  const std::string& type = node.type;
-  if (type == "Identity" || type == "Reshape" || type == "Squeeze" || type == "Unsqueeze")
-    return true;
-  if (type == "Split") return node.outputs.size() == 1;
-  if (type == "Cast") {
-    return is_float(model.value(node.inputs[0]).type.dtype) &&
-           is_float(model.value(node.outputs[0]).type.dtype);
-  }
-  return false;
-}
-
-std::vector<ChainLink> chain_above(const Model& model, ValueId value) {
-  std::vector<ChainLink> chain;
-  int data = 0;
-  while (value) {
-    chain.push_back({value, data});
-    const NodeId producer = model.value(value).producer;
-    if (!producer || !moves_data(model, model.node(producer))) break;
-    if (!only_reshapes(model, model.node(producer))) ++data;
-    value = model.node(producer).inputs[0];
-  }
-  return chain;
-}
-
-ValueId source_of(const Model& model, ValueId value) {
-  return chain_above(model, value).back().value;
-}
-
 static std::vector<ValueId> values_of(const Binding& binding) {
   std::vector<ValueId> values;
   if (const auto* one = std::get_if<ValueId>(&binding.held)) values.push_back(*one);
@@ -189,17 +152,8 @@ static std::vector<ChainLink> common_chain(const Model& model, const std::vector
 static std::vector<ChainLink> out_of_scope(const Model& model, GraphId graph,
                                            const std::string& glob) {
   std::vector<ChainLink> found;
-  for (NodeId id = model.first_node(graph); id; id = model.next_node(id)) {
-    if (!glob_match(glob, model.node(id).name)) continue;
-    for (ValueId output : model.node(id).outputs) {
-      if (!output) continue;
-      const std::vector<Use> uses = model.uses(output);
-      const bool leaves = std::any_of(uses.begin(), uses.end(), [&](const Use& use) {
-        return !use.node || !glob_match(glob, model.node(use.node).name);
-      });
-      if (leaves) found.push_back({output, static_cast<int>(found.size())});
-    }
-  }
+  for (ValueId value : values_from_scope(model, graph, glob))
+    found.push_back({value, static_cast<int>(found.size())});
   return found;
 }
 
@@ -210,6 +164,9 @@ static std::vector<ChainLink> region_inputs(const Model& model, std::span<const 
     for (ValueId value : reads(model, root)) {
       const GraphValue& read = model.value(value);
       if (model.constant(value) || (!read.producer && !read.is_input)) continue;
+      // From within the region (a scope has many roots).
+      if (read.producer && std::find(roots.begin(), roots.end(), read.producer) != roots.end())
+        continue;
       if (std::any_of(found.begin(), found.end(),
                       [&](const ChainLink& link) { return link.value == value; }))
         continue;

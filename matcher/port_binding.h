@@ -35,16 +35,6 @@ struct PortView {
 // Every way in which a value of a type may stand at a port, plainest first.
 std::vector<PortView> views_of(const Type& type, const Port& port, const DimSizes& known);
 
-// From a value up through nodes that only move data (Identity, Cast, Reshape, Squeeze, Unsqueeze,
-// Transpose, Slice, Gather with constant indices, Split), the value itself first. `data` counts
-// the nodes on the way that do more than reshape.
-struct ChainLink {
-  ValueId value;
-  int data = 0;
-};
-std::vector<ChainLink> chain_above(const Model& model, ValueId value);
-ValueId source_of(const Model& model, ValueId value);
-
 struct PortChoice {
   ValueId value;
   PortView view;

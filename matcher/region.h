@@ -18,6 +18,10 @@ std::vector<Match> find_clusters(const Model& model, const RuleSet& rules, const
                                  RuleId rule, GraphId graph, const Situation& situation,
                                  std::vector<NearMiss>* misses);
 
+// The region of a rule rooted at a scope: all of one graph that lies under its glob, or nothing.
+std::vector<Match> find_scopes(const Model& model, const RuleSet& rules, RuleId rule,
+                               GraphId graph);
+
 // Tries to fire a template call at a match: binds ports, runs probes, fits parameters, chooses the
 // body, proves it, and only then changes the model. Nothing, with a NearMiss added, when refused.
 std::optional<Firing> fire_template(Model& model, const RuleSet& rules, const OpTable& ops,

@@ -14,6 +14,7 @@
 #include "matcher/edit.h"
 #include "matcher/facts.h"
 #include "matcher/firing.h"
+#include "matcher/guard.h"
 #include "matcher/matcher.h"
 #include "matcher/onnx_io.h"
 #include "matcher/passes.h"
@@ -57,6 +58,7 @@ class Rewriter {
   Status run_passes(const Phase& phase, const std::vector<RuleId>& rules);
   bool run_passes_once(const Phase& phase);
   void infer_again();
+  bool guards_hold(const Match& match);
   bool run_regions(const Phase& phase, const std::vector<RuleId>& rules);
   bool visit(NodeId node, const RuleProgram& program, const Phase& phase, VisitOrder& order);
   bool try_rule(RuleId rule, NodeId node, const Phase& phase, VisitOrder& order);
@@ -121,6 +123,10 @@ std::string Rewriter::nearest(RuleId rule) const {
   std::string out;
   for (const NearMiss& miss : misses_[rule.index]) {
     const GraphNode* at = miss.node ? &model_.node(miss.node) : nullptr;
+    if (miss.expected.empty()) {
+      out += fmt::format("\n  {}", miss.found);
+      continue;
+    }
     out += fmt::format("\n  nearest miss: {}{} wanted {}, found {}",
                        at != nullptr ? fmt::format("at {} `{}`: ", at->type, at->name) : "",
                        miss.kind, miss.expected, miss.found);
@@ -165,7 +171,17 @@ Status Rewriter::run_phase(const Phase& phase) {
   for (const RuleId id : phase.rules) {
     const Rule& rule = rules_[id];
     std::string why;
-    if (!rule_applies(model_, rule, options_, &why)) continue;
+    if (!rule_applies(model_, rule, options_, &why)) {
+      if (options_.near_misses && misses_[id.index].empty())
+        misses_[id.index].push_back({.rule = id,
+                                     .root = {},
+                                     .node = {},
+                                     .place = rule.place,
+                                     .kind = "situation",
+                                     .expected = {},
+                                     .found = why});
+      continue;
+    }
     active.push_back(id);
     for (const PatternId pattern : rule.root.patterns) {
       depth_ = std::max(depth_, depth_of(rules_, pattern) + (rule.see_through.empty() ? 1 : 16));
@@ -280,8 +296,13 @@ Status Rewriter::run_rules(const Phase& phase, const std::vector<RuleId>& rules)
   for (const RuleId id : rules) {
     const Rule& rule = rules_[id];
     (rule.root.kind == Root::Kind::Pattern ? patterns : regions).push_back(id);
-    if (rule.limit) bound = std::max(bound, *rule.limit);
   }
+  // The clause replaces the default; of several in a phase the largest counts.
+  std::optional<std::int64_t> limit;
+  for (const RuleId id : rules) {
+    if (rules_[id].limit) limit = std::max(limit.value_or(0), *rules_[id].limit);
+  }
+  bound = limit.value_or(bound);
   if (phase.limit) bound = *phase.limit;
   const RuleProgram program = compile_program(rules_, patterns);
   while (true) {
@@ -463,14 +484,38 @@ bool Rewriter::fire_match(const Match& match, const Phase& phase, VisitOrder* or
   return true;
 }
 
+// The guards of a rule at a region; those of patterns are the matcher's business.
+bool Rewriter::guards_hold(const Match& match) {
+  const Rule& rule = rules_[match.rule];
+  const Scope scope{model_,     rules_,   ops_, rule.slots, match.slots, options_.situation,
+                    match.root, rule.lets};
+  for (const ExprId where : rule.where) {
+    std::string why;
+    const Truth holds = truth(scope, where, &why);
+    if (holds == Truth::True) continue;
+    keep({.rule = match.rule,
+          .root = match.root,
+          .node = match.root,
+          .place = rules_[where].place,
+          .kind = "guard",
+          .expected = "the guard to hold",
+          .found = holds == Truth::False ? "false" : fmt::format("unknown: {}", why),
+          .matched = static_cast<int>(match.nodes.size()) + 1});
+    return false;
+  }
+  return true;
+}
+
 // Clusters and scopes, of every graph; true when one fired.
 bool Rewriter::run_regions(const Phase& phase, const std::vector<RuleId>& rules) {
   for (const RuleId id : rules) {
     for (std::uint32_t graph = 0; graph < model_.graph_capacity(); ++graph) {
       if (!model_.graph({graph}).alive) continue;
       std::vector<NearMiss> misses;
+      const bool scope = rules_[id].root.kind == Root::Kind::Scope;
       const auto matches =
-          find_clusters(model_, rules_, ops_, id, {graph}, options_.situation, &misses);
+          scope ? find_scopes(model_, rules_, id, {graph})
+                : find_clusters(model_, rules_, ops_, id, {graph}, options_.situation, &misses);
       report_.rules[id.index].tried += static_cast<std::int64_t>(matches.size());
       for (NearMiss& miss : misses) {
         miss.rule = id;
@@ -481,6 +526,7 @@ bool Rewriter::run_regions(const Phase& phase, const std::vector<RuleId>& rules)
           return node.index < maker_.size() && maker_[node.index] == id;
         });
         if (own && !rules_[id].recursive) continue;
+        if (!guards_hold(match)) continue;
         if (fire_match(match, phase, nullptr)) return true;
       }
     }

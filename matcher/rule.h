@@ -271,6 +271,13 @@ struct TargetRange {
   std::vector<Bound> bounds;
 };
 
+// `assuming "…" when cond`: the replacement is right on inputs of which the text holds. It is
+// claimed unless the condition is false.
+struct Assumption {
+  std::string text;
+  ExprId when;  // none: always
+};
+
 struct OpsetRequirement {
   std::string relation;
   int version = 0;
@@ -326,8 +333,7 @@ struct Rule {
   std::vector<OpName> see_through;
   std::optional<OpsetRequirement> requires_opset;
   std::vector<std::pair<SlotId, TypePattern>> retype;
-  std::string assuming;  // `assuming "…"`
-  ExprId assuming_when;
+  std::vector<Assumption> assuming;  // clauses; the class of the same name is in `precision`
 
   std::vector<Slot> slots;
   Root root;
@@ -368,7 +374,10 @@ struct TemplateParameter {
 
 struct TemplateBody {
   std::vector<Statement> statements;
+  // Its own clauses, behind `else`.
+  std::vector<ExprId> where;
   std::vector<Let> lets;
+  std::vector<Assumption> assuming;
 };
 
 struct Template {
@@ -382,8 +391,7 @@ struct Template {
   std::vector<Port> inputs, outputs;
   std::vector<ExprId> where;
   std::vector<Let> lets;
-  std::string assuming;
-  ExprId assuming_when;
+  std::vector<Assumption> assuming;
   std::vector<std::pair<SlotId, TypePattern>> retype;
   double tolerance = 0;
   std::vector<TemplateBody> bodies;  // tried in order

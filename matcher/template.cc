@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "matcher/dependence.h"
+#include "matcher/firing.h"
 #include "matcher/fit.h"
 #include "matcher/guard.h"
 #include "matcher/match_node.h"
@@ -126,7 +127,8 @@ class Firer {
              .roots = {},
              .graph = {},
              .captured = {},
-             .arguments = {}} {}
+             .arguments = {},
+             .assumed = {}} {}
 
   std::optional<Firing> run() {
     if (!bind_roots() || !bind_arguments()) return std::nullopt;
@@ -237,6 +239,13 @@ class Firer {
                       .situation = use_.options.situation,
                       .self = match_.root,
                       .lets = use_.rule.lets};
+    std::string refused;
+    auto assumed = assumptions_of(scope, use_.rule, use_.options.strict, &refused);
+    if (!assumed) {
+      refuse("guard", "no assumptions (--strict)", fmt::format("assuming \"{}\"", refused));
+      return false;
+    }
+    use_.assumed = std::move(*assumed);
     for (const TemplateArgument& argument : use_.call.arguments) {
       if (argument.use_default || !argument.value) continue;
       for (const TemplateParameter& parameter : use_.templ.parameters) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "matcher/evaluate.h"
+#include "matcher/guard.h"
 #include "matcher/port_binding.h"
 #include "matcher/probes.h"
 #include "matcher/rewrite.h"
@@ -29,6 +30,7 @@ struct TemplateUse {
   GraphId graph;                        // theirs
   std::vector<Binding> captured;        // the template's slots that its own root pattern binds
   std::map<SlotId, Binding> arguments;  // given by the rule
+  std::vector<std::string> assumed;     // by the rule itself
 
   // Largest difference that counts as none.
   double tolerance() const;
@@ -91,6 +93,11 @@ std::optional<std::map<SlotId, std::vector<double>>> fit_parameters(const Templa
 
 // The known sizes of a port's dimensions; nothing where one is unknown.
 std::optional<Shape> port_dims(const Port& port, const DimSizes& sizes);
+
+// The layout that a port is written in, by the names of its dimensions, and the one that a
+// statement of a body asks for (`in layout`); empty: none.
+std::string written_layout(const Template& templ, const Port& port);
+std::string wanted_layout(const Scope& scope, const Statement& statement);
 
 // Which result ports have rows of which only the first `count` mean something: the port that
 // counts (integers [B]) and the variable (K) of the rows.

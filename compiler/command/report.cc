@@ -80,6 +80,7 @@ std::string text_report(const Rewritten& rewritten) {
   for (const auto& [rule, count] : plain)
     line("fired      {} {} time{}", rules.rules[rule].name, count, count == 1 ? "" : "s");
   const std::vector<RuleStatistics> run = phase_rules(rewritten);
+  std::map<std::string, std::size_t> kept_back;
   for (const RuleStatistics& statistics : run) {
     if (statistics.fired > 0) continue;
     const auto miss = std::find_if(report.near_misses.begin(), report.near_misses.end(),
@@ -90,12 +91,25 @@ std::string text_report(const Rewritten& rewritten) {
         line("not fired  {}: nothing in the model looks like it", rules[statistics.rule].name);
       continue;
     }
+    if (!miss->root) {  // the request keeps it from firing, not the model
+      if (run.size() <= 8) line("not fired  {}: {}", rules[statistics.rule].name, miss->found);
+      ++kept_back[miss->found];
+      continue;
+    }
     line("not fired  {} at `{}`: {}", rules[statistics.rule].name,
          node_name(rewritten.model, miss->root),
          miss->expected.empty()
              ? miss->found
              : ::fmt::format("expected {}, found {}", miss->expected, miss->found));
   }
+  if (report.firings.empty() && run.size() > 8) {
+    for (const auto& [why, count] : kept_back)
+      line("not fired  {} rules: {}", count, why);
+  }
+  if (rules.phases.empty())
+    line(
+        "nothing done: the rule files given hold no rule, edit or pipeline of their own; templates "
+        "do nothing until a rule names them");
   return out;
 }
 

@@ -268,6 +268,12 @@ TEST(EditExpose, TheLastOfSeveral) {
   EXPECT_EQ(out.model.node(out.model.value(last).producer).name, "s5_two");
 }
 
+TEST(EditExpose, WhatTheEditExposesComesLastAndStays) {
+  const auto out = rewritten(stages, "edit { output \"c5\" = last Relu  outputs = [y] }");
+  EXPECT_EQ(out.error, "");
+  EXPECT_EQ(interface_of(out.model), "x : f32[2] -> y : f32[2] c5 : f32[2]");
+}
+
 TEST(EditExpose, WithoutLastOneMustMatch) {
   const auto out = rewritten(stages, "edit { output \"c5\" = Relu[name ~ \"s5_*\"] }");
   EXPECT_TRUE(has(out.error, "2 nodes match") && has(out.error, "`last`")) << out.error;
