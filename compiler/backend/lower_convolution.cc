@@ -82,6 +82,11 @@ bool lower_convolution(Lowering& l, NodeId node) {
   p.pad_top = window->pad_top;
   p.pad_left = window->pad_left;
   const std::int64_t halo = window->halo;
+  if (n.domain.empty() && x4[0] == 1 && ic == 1 && x4[2] == 1 && halo == 0 && p.kernel_w > 16 &&
+      p.dilation_w == 1 && !l.only_blocked(x) && l.is_f32(x)) {
+    l.report(node, "Gemm", "a filter bank");
+    return lower_filter_bank(l, node, w4, bias.get(), p.stride_w);
+  }
   if (halo > 64 || p.kernel_h > 64 || p.kernel_w > 64) return l.refuse("a very large window");
 
   const bool depthwise = groups > 1 && groups == ic && oc == ic;

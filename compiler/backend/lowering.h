@@ -125,4 +125,8 @@ bool lower_typed(Lowering& l, NodeId node);  // Cast, Where, comparisons, logic,
 // rulec.FusedConv: a convolution, then its epilogue.
 bool lower_fused_convolution(Lowering& l, NodeId node);
 
+// A convolution of one signal without padding by filters [n][1][…][window], one or many.
+bool lower_filter_bank(Lowering& l, NodeId node, const Tensor& weights, const Tensor* bias,
+                       std::int64_t stride);
+
 }  // namespace rulec::backend

@@ -3,6 +3,7 @@
 
 #include "compiler/backend/fuse.h"
 #include "compiler/backend/inline_functions.h"
+#include "compiler/backend/transposed_convs.h"
 #include "matcher/evaluate.h"
 #include "matcher/onnx_io.h"
 
@@ -184,6 +185,7 @@ Status prepare(Model& model, const BuildOptions& options, BuiltEngine& built) {
   }
   remove_dead_nodes(model, "nothing reads it", built.report);
   if (options.fast_kernels) {
+    spell_transposed_convs(model);
     if (Status ok = fuse(model, built.report); !ok) return ok;
   }
   return Done{};

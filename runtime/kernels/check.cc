@@ -222,8 +222,8 @@ static Status check_gemm(Refs in, Refs out, std::span<const std::byte> bytes) {
   if (in.size() < fixed || out.size() != 1) return bad("wrong operands");
   const std::int64_t n = padded(p.columns);
   if (p.rows == 0 || p.depth == 0 || p.columns == 0 ||
-      !is_vector(in[0], std::int64_t{p.rows} * p.depth) || !is_vector(in[1], n * p.depth) ||
-      !is_vector(out[0], std::int64_t{p.rows} * p.columns) ||
+      !is_vector(in[0], (std::int64_t{p.rows} - 1) * (p.row == 0 ? p.depth : p.row) + p.depth) ||
+      !is_vector(in[1], n * p.depth) || !is_vector(out[0], std::int64_t{p.rows} * p.columns) ||
       (p.has_bias && !is_vector(in[2], n))) {
     return bad("sizes that do not fit");
   }

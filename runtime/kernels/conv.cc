@@ -12,6 +12,7 @@ namespace rulec::kernels::RULEC_ISA {
 namespace {
 struct Geometry {
   std::int64_t input_blocks;
+  int last_channels;  // of the last input block: the rest is zero
   std::int64_t kernel_h, kernel_w;
   std::int64_t tap_row, tap_column;  // floats between taps
   std::int64_t in_plane;
@@ -25,12 +26,14 @@ struct Places {
   std::int64_t in[max_scattered], out[max_scattered], residual[max_scattered];
 };
 constexpr int scattered = -1;
+// In place of a number of blocks: the lower vector of a block whose upper ones are all padding.
+constexpr int half = 0;
 #if defined(__AVX512F__)
-constexpr int max_pixels = 14, max_blocks = 2;
+constexpr int max_pixels = 14, max_blocks = 2, max_half_pixels = 0;
 #elif defined(__AVX2__)
-constexpr int max_pixels = 6, max_blocks = 1;
+constexpr int max_pixels = 6, max_blocks = 1, max_half_pixels = 12;
 #else
-constexpr int max_pixels = 3, max_blocks = 1;
+constexpr int max_pixels = 3, max_blocks = 1, max_half_pixels = 0;
 #endif
 }  // namespace
 
@@ -44,7 +47,8 @@ template <int P, int B, int S>
 static void tile(const float* in, const float* w, const float* bias, float* out, const Geometry& g,
                  const Finish& f, const float* residual, const float* slopes,
                  const Places* places) {
-  constexpr int V = B * vectors;
+  constexpr int V = B == half ? 1 : B * vectors;
+  constexpr int blocks = B == half ? 1 : B;
   const auto out_at = [&](int p)
                           RULEC_LAMBDA_INLINE { return S == scattered ? places->out[p] : p * 16; };
   const auto residual_at = [&](int p) RULEC_LAMBDA_INLINE {
@@ -68,15 +72,15 @@ static void tile(const float* in, const float* w, const float* bias, float* out,
       for (std::int64_t kx = 0; kx < g.kernel_w; ++kx) {
         const float* x = row + kx * g.tap_column;
         const std::int64_t tap = S == scattered ? x - in : 0;
-#pragma GCC unroll 4
-        for (int c = 0; c < 16; ++c) {
+        const int channels = b + 1 == g.input_blocks ? g.last_channels : 16;
+        const auto step = [&](int c) RULEC_LAMBDA_INLINE {
           Vec weight[V];
 #pragma GCC unroll 8
           for (int v = 0; v < V; ++v) {
             weight[v] = load(w + (v / vectors) * g.weight_block + (v % vectors) * lanes);
           }
 #pragma GCC unroll 4
-          for (int block = 0; block < B; ++block)
+          for (int block = 0; block < blocks; ++block)
             prefetch(w + block * g.weight_block + prefetched);
           w += 16;
 #pragma GCC unroll 14
@@ -86,6 +90,15 @@ static void tile(const float* in, const float* w, const float* bias, float* out,
             for (int v = 0; v < V; ++v)
               acc[p][v] = fma(value, weight[v], acc[p][v]);
           }
+        };
+        if (channels == 16) {
+#pragma GCC unroll 4
+          for (int c = 0; c < 16; ++c)
+            step(c);
+        } else {
+          for (int c = 0; c < channels; ++c)
+            step(c);
+          w += (16 - channels) * 16;
         }
       }
     }
@@ -103,14 +116,15 @@ static void tile(const float* in, const float* w, const float* bias, float* out,
         }
         store(out + (v / vectors) * g.out_plane + out_at(p) + lane, minimum(high, maximum(low, y)));
       }
+      if constexpr (B == half) store(out + out_at(p) + lanes, splat(0.0f));
     }
     return;
   }
   alignas(64) float values[P * 16];
-  for (int b = 0; b < B; ++b) {
+  for (int b = 0; b < blocks; ++b) {
     for (int p = 0; p < P; ++p) {
       for (int v = 0; v < vectors; ++v) {
-        store(values + p * 16 + v * lanes, acc[p][b * vectors + v]);
+        store(values + p * 16 + v * lanes, v < V ? acc[p][b * vectors + v] : splat(0.0f));
       }
     }
     const float* added = residual != nullptr ? residual + b * g.residual_plane : nullptr;
@@ -141,10 +155,20 @@ struct Tiles {
   Tile of[max_blocks + 1][3][max_pixels + 1] = {};
   Tile anywhere[max_scattered + 1] = {};  // of one block
   Tile single = tile<1, 4, 0>;            // one pixel of four blocks
+  Tile halves[3][max_half_pixels + 1] = {};
   Tiles() {
     fill_tiles<1, scattered, max_scattered>(anywhere);
+    fill_halves<max_half_pixels>();
     fill<1>();
     if constexpr (max_blocks > 1) fill<max_blocks>();
+  }
+  template <int P>
+  void fill_halves() {
+    if constexpr (P > 0) {
+      fill_tiles<half, 0, P>(halves[0]);
+      fill_tiles<half, 1, P>(halves[1]);
+      fill_tiles<half, 2, P>(halves[2]);
+    }
   }
   template <int B>
   void fill() {
@@ -174,9 +198,15 @@ void conv(const KernelCall& call) {
     finish.residual = reinterpret_cast<const float*>(call.inputs[next].data) + r.origin;
   }
   static const Tiles tiles;
+  // What needs more than bounds is done to many pixels at once, unless the addend may lie where
+  // the result does.
+  const bool late = !finish.bounds_only && finish.residual == nullptr;
+  Finish tile_finish = finish;
+  if (late) tile_finish.bounds_only = true;
 
   Geometry g;
   g.input_blocks = x.blocks;
+  g.last_channels = static_cast<int>(x.c - (x.blocks - 1) * 16);
   g.kernel_h = p.kernel_h;
   g.kernel_w = p.kernel_w;
   g.tap_row = p.dilation_h * x.row;
@@ -261,7 +291,10 @@ void conv(const KernelCall& call) {
                      nullptr);
       }
     }
-    for (; short_rows && ob < last_block; ++ob) {
+    // The last block may be half empty.
+    const bool has_half = max_half_pixels > 0 && last_block == y.blocks && (y.c - 1) % 16 < lanes;
+    const std::int64_t last_whole = has_half ? last_block - 1 : last_block;
+    for (; short_rows && ob < last_whole; ++ob) {
       const std::int64_t pixels = (row1 - row0) * columns;
       Places at;
       for (std::int64_t left = pixels, count = ceil_div(left, max_scattered); left > 0; --count) {
@@ -282,7 +315,9 @@ void conv(const KernelCall& call) {
     }
     for (; ob < last_block; ob += max_blocks) {
       const auto blocks = smaller(max_blocks, last_block - ob);
-      const Tile* table = by_blocks[blocks][stride];
+      const bool is_half = ob >= last_whole;
+      const Tile* table = is_half ? tiles.halves[stride] : by_blocks[blocks][stride];
+      const std::int64_t longest = is_half ? max_half_pixels : max_pixels;
       const float* w = weights + ob * g.weight_block;
       const float* slopes = finish.slopes != nullptr ? finish.slopes + ob * 16 : nullptr;
       for (std::int64_t row = row0; row < row1; ++row) {
@@ -292,15 +327,23 @@ void conv(const KernelCall& call) {
                               ? finish.residual + n * r.image + ob * r.plane + row * r.row
                               : nullptr;
         // As equal tiles as possible: two of 5 are better than one of 6 and one of 4.
-        std::int64_t left = to - from, at = from;
-        std::int64_t count = ceil_div(left, max_pixels);
+        std::int64_t left = to - from, at = from, unfinished = from;
+        std::int64_t count = ceil_div(left, longest);
         while (left > 0) {
           const std::int64_t pixels = ceil_div(left, count);
-          table[pixels](ix + at * g.pixel, w, bias + ob * 16, ox + at * 16, g, finish,
+          table[pixels](ix + at * g.pixel, w, bias + ob * 16, ox + at * 16, g, tile_finish,
                         rx != nullptr ? rx + at * 16 : nullptr, slopes, nullptr);
           at += pixels;
           left -= pixels;
           --count;
+          if (late && (left == 0 || at - unfinished >= 96)) {
+            for (std::int64_t b = 0; b < blocks; ++b) {
+              finish_slowly(finish, ox + b * y.plane + unfinished * 16,
+                            slopes != nullptr ? slopes + b * 16 : nullptr, nullptr,
+                            static_cast<int>(at - unfinished) * 16);
+            }
+            unfinished = at;
+          }
         }
       }
     }

@@ -138,13 +138,24 @@ void conv_depthwise(const KernelCall& call) {
       const float* rx = finish.residual != nullptr
                             ? finish.residual + n * r.image + b * r.plane + row * r.row
                             : nullptr;
+      float* to = ox;
+      if (!finish.bounds_only && rx != nullptr) {
+        // The addend may lie where the row does.
+        to = reinterpret_cast<float*>(
+            thread_scratch(static_cast<std::size_t>(y.w * 16) * sizeof(float)));
+      }
       for (int v = 0; v < vectors; ++v) {
         const int c = v * lanes;
+        if (b * 16 + c >= y.c) {  // padding
+          for (std::int64_t i = 0; i < y.w; ++i)
+            store(to + i * 16 + c, splat(0.0f));
+          continue;
+        }
         const Vec start = load(bias + b * 16 + c);
         std::int64_t rest = y.w, at = 0, count = ceil_div(rest, max_pixels);
         while (rest > 0) {
           const std::int64_t pixels = ceil_div(rest, count);
-          table[pixels](ix + at * g.pixel + c, weights + b * taps * 16 + c, start, ox + at * 16 + c,
+          table[pixels](ix + at * g.pixel + c, weights + b * taps * 16 + c, start, to + at * 16 + c,
                         g, finish, rx != nullptr ? rx + at * 16 + c : nullptr);
           at += pixels;
           rest -= pixels;
@@ -152,8 +163,9 @@ void conv_depthwise(const KernelCall& call) {
         }
       }
       if (!finish.bounds_only) {
-        finish_slowly(finish, ox, finish.slopes != nullptr ? finish.slopes + b * 16 : nullptr, rx,
+        finish_slowly(finish, to, finish.slopes != nullptr ? finish.slopes + b * 16 : nullptr, rx,
                       static_cast<int>(y.w * 16));
+        if (to != ox) __builtin_memcpy(ox, to, static_cast<std::size_t>(y.w * 16) * sizeof(float));
       }
     }
   };

@@ -16,65 +16,62 @@ struct Geometry {
   std::int64_t kernel_w, dilation_w, stride;
 };
 #if defined(__AVX512F__)
-constexpr int max_pixels = 14;
+constexpr int max_pixels = 14, max_half_pixels = 0;
 #elif defined(__AVX2__)
-constexpr int max_pixels = 6;
+constexpr int max_pixels = 6, max_half_pixels = 12;
 #else
-constexpr int max_pixels = 3;
+constexpr int max_pixels = 3, max_half_pixels = 0;
 #endif
 }  // namespace
 
-template <int P>
+// V: vectors of the block of output channels; less than all where the others are padding.
+template <int P, int V>
 static void tile(const float* in, const float* w, const float* bias, float* out, const Geometry& g,
-                 const Finish& f, const float* residual, const float* slopes) {
-  Vec acc[P][vectors];
+                 const Finish& f, const float* residual) {
+  Vec acc[P][V];
   for (int p = 0; p < P; ++p) {
-    for (int v = 0; v < vectors; ++v)
+    for (int v = 0; v < V; ++v)
       acc[p][v] = load(bias + v * lanes);
   }
   for (std::int64_t r = 0; r < g.rows; ++r) {
     const float* x = in + r * g.row;
     for (std::int64_t kx = 0; kx < g.kernel_w; ++kx) {
-      Vec weight[vectors];
-      for (int v = 0; v < vectors; ++v)
+      Vec weight[V];
+      for (int v = 0; v < V; ++v)
         weight[v] = load(w + v * lanes);
       w += 16;
 #pragma GCC unroll 14
       for (int p = 0; p < P; ++p) {
         const Vec value = splat(x[p * g.stride]);
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; ++v)
+        for (int v = 0; v < V; ++v)
           acc[p][v] = fma(value, weight[v], acc[p][v]);
       }
       x += g.dilation_w;
     }
   }
-  alignas(64) float values[P * 16];
-  float* to = f.bounds_only ? out : values;
   const Vec low = splat(f.low), high = splat(f.high);
   for (int p = 0; p < P; ++p) {
     for (int v = 0; v < vectors; ++v) {
-      Vec y = acc[p][v];
+      Vec y = v < V ? acc[p][v] : splat(0.0f);
       if (f.bounds_only) {
         if (f.add_before) y = y + load(residual + p * 16 + v * lanes);
         y = minimum(high, maximum(low, y));
       }
-      store(to + p * 16 + v * lanes, y);
+      store(out + p * 16 + v * lanes, y);
     }
   }
-  if (f.bounds_only) return;
-  finish_slowly(f, values, slopes, residual, P * 16);
-  for (int i = 0; i < P * 16; i += lanes)
-    store(out + i, load(values + i));
 }
 
 using Tile = void (*)(const float*, const float*, const float*, float*, const Geometry&,
-                      const Finish&, const float*, const float*);
+                      const Finish&, const float*);
 
-template <int P>
+template <int P, int V>
 static void fill_tiles(Tile* tiles) {
-  tiles[P] = tile<P>;
-  if constexpr (P > 1) fill_tiles<P - 1>(tiles);
+  if constexpr (P > 0) {
+    tiles[P] = tile<P, V>;
+    fill_tiles<P - 1, V>(tiles);
+  }
 }
 
 void conv_stem(const KernelCall& call) {
@@ -101,8 +98,12 @@ void conv_stem(const KernelCall& call) {
     r = blocked_extent(output.dims, call.inputs[next].halo);
     finish.residual = reinterpret_cast<const float*>(call.inputs[next].data) + r.origin;
   }
-  Tile tiles[max_pixels + 1];
-  fill_tiles<max_pixels>(tiles);
+  Tile whole[max_pixels + 1] = {}, half[max_half_pixels + 1] = {};
+  fill_tiles<max_pixels, vectors>(whole);
+  fill_tiles<max_half_pixels, 1>(half);
+  // More than bounds is done to a whole row; the addend may lie where the row does.
+  const bool late = !finish.bounds_only;
+  const bool has_half = max_half_pixels > 0 && (y.c - 1) % 16 < lanes;
 
   Geometry g;
   g.rows = channels * p.kernel_h;
@@ -117,8 +118,9 @@ void conv_stem(const KernelCall& call) {
 
   const auto row = [&](std::int64_t index) {
     const std::int64_t n = index / y.h, oy = index % y.h;
-    auto* buffer = reinterpret_cast<float*>(
-        thread_scratch(static_cast<std::size_t>(g.rows * g.row) * sizeof(float)));
+    auto* buffer = reinterpret_cast<float*>(thread_scratch(
+        static_cast<std::size_t>((g.rows * g.row + 15) / 16 * 16 + y.w * 16) * sizeof(float)));
+    float* made = buffer + (g.rows * g.row + 15) / 16 * 16;  // a row before its addend
     for (std::int64_t c = 0; c < channels; ++c) {
       for (std::int64_t ky = 0; ky < p.kernel_h; ++ky) {
         float* to = buffer + (c * p.kernel_h + ky) * g.row;
@@ -148,15 +150,22 @@ void conv_stem(const KernelCall& call) {
                             ? finish.residual + n * r.image + ob * r.plane + oy * r.row
                             : nullptr;
       const float* slopes = finish.slopes != nullptr ? finish.slopes + ob * 16 : nullptr;
-      std::int64_t rest = y.w, at = 0, count = ceil_div(rest, max_pixels);
+      const bool is_half = has_half && ob + 1 == y.blocks;
+      float* to = ox;
+      if (late && rx != nullptr) to = made;
+      std::int64_t rest = y.w, at = 0;
+      std::int64_t count = ceil_div(rest, is_half ? max_half_pixels : max_pixels);
       while (rest > 0) {
         const std::int64_t pixels = ceil_div(rest, count);
-        tiles[pixels](buffer + at * g.stride, weights + ob * weight_block, bias + ob * 16,
-                      ox + at * 16, g, finish, rx != nullptr ? rx + at * 16 : nullptr, slopes);
+        (is_half ? half : whole)[pixels](buffer + at * g.stride, weights + ob * weight_block,
+                                         bias + ob * 16, to + at * 16, g, finish,
+                                         rx != nullptr ? rx + at * 16 : nullptr);
         at += pixels;
         rest -= pixels;
         --count;
       }
+      if (late) finish_slowly(finish, to, slopes, rx, static_cast<int>(y.w * 16));
+      if (to != ox) __builtin_memcpy(ox, to, static_cast<std::size_t>(y.w * 16) * sizeof(float));
     }
   };
   call.pool->run(y.n * y.h, row);

@@ -13,7 +13,7 @@ void gemm(const KernelCall& call) {
   __builtin_memcpy(&p, call.parameters, sizeof p);
   Product g;
   g.a = reinterpret_cast<const float*>(call.inputs[0].data);
-  g.row = p.depth;
+  g.row = p.row == 0 ? p.depth : p.row;
   g.depth = p.depth;
   g.w = reinterpret_cast<const float*>(call.inputs[1].data);
   std::size_t next = 2;

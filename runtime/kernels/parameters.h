@@ -132,10 +132,13 @@ struct ChainParameters {
 };
 
 // y[M,N] = x[M,K] w + bias: w packed [N/16][K][16], bias padded to 16. Leading dims of x are rows.
-// x is taken as [rows, K] of its elements.
+// x is taken as [rows, K] of its elements, or as rows that begin `row` elements apart and may
+// overlap.
 struct GemmParameters {
   std::uint32_t rows = 0, depth = 0, columns = 0;
   std::uint32_t has_bias = 0;
+  std::uint32_t row = 0;  // 0: depth
+  std::uint32_t reserved = 0;
   Epilogue epilogue;
 };
 
