@@ -194,7 +194,7 @@ TEST_F(Kernels, WinogradInBothForms) {
     EXPECT_TRUE(built);
     std::string forms;
     for (const auto& r : built->report) {
-      if (r.type == "Conv") forms += r.kernel + " " + r.note + ";";
+      if (r.type.ends_with("Conv")) forms += r.kernel + " " + r.note + ";";
     }
     return forms;
   };
@@ -231,6 +231,51 @@ TEST_F(Kernels, WinogradInBothForms) {
   feeds_.clear();
   EXPECT_EQ(form_of(m, Optimize::Latency), "ConvWinograd F(4,3);");
   EXPECT_EQ(form_of(m, Optimize::Balanced), "Conv ;");
+}
+
+TEST_F(Kernels, TransposedConvolutions) {
+  for (int trial = 0; trial < 40; ++trial) {
+    Model m = start();
+    const bool flat = trial % 5 == 4;
+    const std::int64_t groups = trial % 3 == 2 ? pick(2, 3) : 1;
+    const std::int64_t ic = groups * pick(1, 9), per = pick(1, 9), k = pick(1, 4);
+    const std::int64_t s = pick(1, 3), d = pick(1, 2),
+                       p = pick(0, std::max<std::int64_t>(0, d * (k - 1) - s + 1));
+    const std::int64_t extra = s > 1 ? pick(0, 1) : 0;
+    const std::size_t rank = flat ? 1 : 2;
+    Shape shape = {pick(1, 2), ic, pick(4, 9)}, kernel = {ic, per, k};
+    if (!flat) {
+      shape.push_back(pick(4, 9));
+      kernel.push_back(k);
+    }
+    const ValueId x = input(m, shape);
+    const ValueId y = node(m, "ConvTranspose",
+                           {x, weight(m, uniform(kernel)), weight(m, uniform({groups * per}))},
+                           {{"pads", Integers(2 * rank, p)},
+                            {"strides", Integers(rank, s)},
+                            {"dilations", Integers(rank, d)},
+                            {"output_padding", Integers(rank, extra)},
+                            {"group", groups}});
+    const bool fast = d * (k - 1) - p >= 0 && d * (k - 1) - p + extra - (s - 1) >= 0;
+    check(m, y, fast ? "Conv" : "",
+          fmt::format("transposed {} of {} k{} s{} d{} p{} extra {}", per, ic, k, s, d, p, extra));
+  }
+}
+
+TEST_F(Kernels, FilterBanks) {
+  for (std::int64_t filters : {1, 2, 17}) {
+    for (std::int64_t stride : {1, 2, 8}) {
+      Model m = start();
+      const std::int64_t window = pick(20, 70), length = window + stride * pick(0, 70);
+      const ValueId x = input(m, {1, 1, 1, length});
+      const ValueId y =
+          node(m, "Conv",
+               {x, weight(m, uniform({filters, 1, 1, window})), weight(m, uniform({filters}))},
+               {{"strides", Integers{1, stride}}});
+      check(m, y, "Gemm",
+            fmt::format("{} filters of {} over {} by {}", filters, window, length, stride));
+    }
+  }
 }
 
 // Short rows, whose tiles take pixels of several; single pixels; many channels on few pixels.
