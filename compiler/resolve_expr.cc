@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Expressions: guards, predicates, `let`, attribute values and the operators of replacements.
+// Expressions: guards, predicates, `let` and attribute values. What is called is in
+// resolve_call.cc.
 #include <algorithm>
-#include <array>
 
+#include "compiler/overloaded.h"
 #include "compiler/resolver.h"
-#include "grammar/edit_distance.h"
+#include "matcher/edit_distance.h"
 
 namespace rulec {
-
-template <typename... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <typename... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
 
 ExprId Resolver::add(Expr expr) {
   const ExprId id{static_cast<std::uint32_t>(out_.rules.exprs.size())};
@@ -76,16 +70,6 @@ static Operator operator_of(char op) {
       return Operator::Remainder;
   }
 }
-
-// The functions of docs/language.md §5 and §8, for the check and for "did you mean".
-static constexpr std::array functions = {
-    "dtype",     "rank",   "shape", "dim",    "size",       "value",       "min",
-    "max",       "all",    "any",   "users",  "same_shape", "broadcasts",  "is_input",
-    "is_output", "name",   "range", "gather", "compose",    "spatial",     "is_int",
-    "keeps_order",
-    "scales",    "concat", "one",   "sqrt",   "abs",        "floor",       "ceil",
-    "round",     "exp",    "log",   "sum",    "prod",       "starts_with", "ends_with",
-    "contains",  "inline", "cast",  "len"};
 
 ExprId Resolver::resolve_expr(const ast::Expr& expr, Where where) {
   const Span span = expr.span;
@@ -301,206 +285,6 @@ ExprId Resolver::resolve_op_word(const ast::OpName& name, Where where) {
                         "`{}` is no dimension that the pattern names", name.text());
   out.kind = Expr::Kind::Word;
   out.name = name.text();
-  return add(std::move(out));
-}
-
-ExprId Resolver::resolve_postfix(const ast::Postfix& postfix, Span span, Where where) {
-  std::size_t used = 0;
-  ExprId out;
-  if (const auto* name = std::get_if<ast::Name>(&postfix.base->value)) {
-    const auto slot = scope_.names.find(name->text);
-    const bool is_node =
-        slot != scope_.names.end() && ((*scope_.slots)[slot->second.index].kind == SlotKind::Node ||
-                                       (*scope_.slots)[slot->second.index].kind == SlotKind::Nodes);
-    if (is_node && !std::holds_alternative<ast::Member>(postfix.suffixes[0])) {
-      out = resolve_emit(postfix, used, span, where);
-    } else if (const auto* call = std::get_if<ast::Call>(&postfix.suffixes[0])) {
-      out = resolve_call(*name, *call, {name->span.begin, call->span.end}, where);
-      used = 1;
-    } else {
-      out = resolve_name(*name, where);
-    }
-  } else if (std::holds_alternative<ast::OpName>(postfix.base->value) &&
-             !std::holds_alternative<ast::Index>(postfix.suffixes[0]) &&
-             !std::holds_alternative<ast::Member>(postfix.suffixes[0])) {
-    out = resolve_emit(postfix, used, span, where);
-  } else {
-    out = resolve_expr(*postfix.base, where);
-  }
-  for (; used < postfix.suffixes.size(); ++used) {
-    const ast::Suffix& suffix = postfix.suffixes[used];
-    if (const auto* index = std::get_if<ast::Index>(&suffix)) {
-      std::vector<ExprId> operands = {out};
-      operands.push_back(index->begin ? resolve_expr(*index->begin, where) : ExprId{});
-      if (index->slice)
-        operands.push_back(index->end ? resolve_expr(*index->end, where) : ExprId{});
-      if (!index->slice && !index->begin)
-        diagnostics().error(DiagnosticKind::WrongArity, index->span, "an index is missing");
-      out = apply(index->slice ? Operator::SliceOf : Operator::Index, std::move(operands),
-                  {span.begin, index->span.end});
-    } else if (const auto* member = std::get_if<ast::Member>(&suffix)) {
-      Expr method;
-      method.kind = Expr::Kind::Method;
-      method.place = place({span.begin, member->span.end});
-      method.name = member->name.text;
-      method.operands = {out};
-      method.spread = {false};
-      static constexpr std::array methods = {"reshape", "transpose", "cast", "flatten", "squeeze"};
-      if (std::find(methods.begin(), methods.end(), method.name) == methods.end())
-        diagnostics().error(DiagnosticKind::UnknownFunction, member->name.span,
-                            "a tensor has no method `{}`; it has {}", method.name,
-                            fmt::join(methods, ", "));
-      if (used + 1 < postfix.suffixes.size())
-        if (const auto* call = std::get_if<ast::Call>(&postfix.suffixes[used + 1])) {
-          for (const ast::Argument& argument : call->arguments)
-            if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value)) {
-              method.operands.push_back(resolve_expr(*plain->value, where));
-              method.spread.push_back(plain->spread);
-            }
-          ++used;
-        }
-      out = add(std::move(method));
-    } else {
-      diagnostics().error(
-          DiagnosticKind::NotSupported, span,
-          "only an operator or a captured node may be followed by `(` or `{{` here");
-    }
-  }
-  return out;
-}
-
-ExprId Resolver::resolve_call(const ast::Name& name, const ast::Call& call, Span span,
-                              Where where) {
-  const Declared* owner = nullptr;
-  if (const ast::Predicate* predicate = find_predicate(name.text, &owner))
-    return resolve_predicate(*predicate, *owner, call, span, where);
-  if (where == Where::Replacement)
-    if (auto callee = find_template(name.text)) return resolve_template_expr(*callee, call, span);
-  if (std::find(functions.begin(), functions.end(), name.text) == functions.end()) {
-    std::vector<std::string> known(functions.begin(), functions.end());
-    for (const Declared* file : visible()) {
-      for (const auto& [declared, predicate] : file->predicates)
-        known.push_back(declared);
-      if (where == Where::Replacement)
-        for (const auto& [declared, id] : file->templates)
-          known.push_back(declared);
-    }
-    const std::string near = nearest_name(name.text, known);
-    diagnostics()
-        .error(DiagnosticKind::UnknownFunction, name.span, "there is no function or {} `{}`",
-               where == Where::Replacement ? "template" : "predicate", name.text)
-        .suggest(near);
-    return literal({}, span);
-  }
-  Expr out;
-  out.kind = name.text == "inline" ? Expr::Kind::Inline : Expr::Kind::Call;
-  out.place = place(span);
-  out.name = name.text;
-  for (const ast::Argument& argument : call.arguments) {
-    if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value)) {
-      out.operands.push_back(resolve_expr(*plain->value, where));
-      out.spread.push_back(plain->spread);
-    } else if (const auto* named = std::get_if<ast::NamedArgument>(&argument.value)) {
-      out.named.emplace_back(named->name.text, resolve_expr(*named->value, where));
-    } else {
-      diagnostics().error(DiagnosticKind::TypeMismatch, argument.span,
-                          "types of operands belong in patterns and tests");
-    }
-  }
-  return add(std::move(out));
-}
-
-// A predicate is inlined: its parameters stand for the arguments.
-ExprId Resolver::resolve_predicate(const ast::Predicate& predicate, const Declared& owner,
-                                   const ast::Call& call, Span span, Where where) {
-  std::vector<ExprId> arguments;
-  for (const ast::Argument& argument : call.arguments)
-    if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value))
-      arguments.push_back(resolve_expr(*plain->value, where));
-  if (arguments.size() != predicate.parameters.size()) {
-    diagnostics().error(DiagnosticKind::WrongArity, span,
-                        "predicate `{}` takes {} argument{}, not {}", predicate.name.text,
-                        predicate.parameters.size(), predicate.parameters.size() == 1 ? "" : "s",
-                        arguments.size());
-    return literal({}, span);
-  }
-  if (scope_.formals.size() >= 32) {
-    diagnostics().error(DiagnosticKind::PredicateCycle, span,
-                        "predicate `{}` uses itself, directly or through others",
-                        predicate.name.text);
-    return literal({}, span);
-  }
-  std::map<std::string, ExprId, std::less<>> formals;
-  for (std::size_t i = 0; i < arguments.size(); ++i)
-    formals.emplace(predicate.parameters[i].text, arguments[i]);
-  Declared* caller = std::exchange(current_, const_cast<Declared*>(&owner));
-  scope_.formals.push_back(std::move(formals));
-  const ExprId out = resolve_expr(predicate.body, where);
-  scope_.formals.pop_back();
-  current_ = caller;
-  return out;
-}
-
-// Op(a, b){k = v}, n{k = v}, n(a){k = v}: `used` becomes the number of suffixes taken in.
-ExprId Resolver::resolve_emit(const ast::Postfix& postfix, std::size_t& used, Span span,
-                              Where where) {
-  Expr out;
-  out.kind = Expr::Kind::Emit;
-  out.place = place(span);
-  Emit emit;
-  if (const auto* op = std::get_if<ast::OpName>(&postfix.base->value)) {
-    if (where != Where::Replacement) {
-      diagnostics().error(DiagnosticKind::NotConstant, span,
-                          "`{}` makes a node; nodes are made behind the arrow only", op->text());
-    } else if (const auto* call = std::get_if<ast::Call>(&postfix.suffixes[0]);
-               call && op->domain.empty() && op->type != scope_.own_template &&
-               out_.ops.versions("", op->type).empty()) {
-      // A name that is a template's and an operator's is the operator in an expression.
-      if (const auto callee = find_template(op->type)) {
-        used = 1;
-        return resolve_template_expr(*callee, *call, {op->span.begin, call->span.end});
-      }
-    }
-    emit.op = resolve_op(*op);
-  } else {
-    const auto& name = std::get<ast::Name>(postfix.base->value);
-    emit.node = scope_.names.find(name.text)->second;
-  }
-  for (; used < postfix.suffixes.size(); ++used) {
-    const ast::Suffix& suffix = postfix.suffixes[used];
-    if (const auto* call = std::get_if<ast::Call>(&suffix)) {
-      emit.arguments.emplace();
-      for (const ast::Argument& argument : call->arguments) {
-        if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value)) {
-          emit.arguments->push_back(resolve_expr(*plain->value, where));
-          emit.spread.push_back(plain->spread);
-        } else if (const auto* named = std::get_if<ast::NamedArgument>(&argument.value)) {
-          diagnostics().error(DiagnosticKind::TypeMismatch, named->name.span,
-                              "operands go by position; attributes stand in braces: `{{{} = …}}`",
-                              named->name.text);
-        } else {
-          diagnostics().error(DiagnosticKind::TypeMismatch, argument.span,
-                              "types of operands belong in patterns and tests");
-        }
-      }
-    } else if (const auto* attrs = std::get_if<ast::Attrs>(&suffix)) {
-      for (const ast::Attr& attr : attrs->attrs) {
-        if (attr.form == ast::Attr::Form::Drop) continue;
-        EmitAttribute attribute;
-        if (attr.form == ast::Attr::Form::Rest) {
-          attribute.value = resolve_name(attr.name, where);
-        } else {
-          attribute.name = attr.name.text;
-          attribute.value = resolve_expr(*attr.value, Where::Guard);
-        }
-        emit.attributes.push_back(attribute);
-      }
-    } else {
-      break;
-    }
-  }
-  if (!emit.arguments && !emit.node) emit.arguments.emplace();
-  out.emit = std::move(emit);
   return add(std::move(out));
 }
 

@@ -2,17 +2,10 @@
 // Patterns: what binds, what compares, which operators exist.
 #include <algorithm>
 
+#include "compiler/overloaded.h"
 #include "compiler/resolver.h"
-#include "grammar/edit_distance.h"
 
 namespace rulec {
-
-template <typename... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <typename... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
 
 PatternId Resolver::add(Pattern pattern) {
   const PatternId id{static_cast<std::uint32_t>(out_.rules.patterns.size())};
@@ -43,12 +36,12 @@ SlotId Resolver::bind_slot(std::string_view name, SlotKind kind, Span span) {
 OpName Resolver::resolve_op(const ast::OpName& op) {
   const std::string domain = op.domain == "ai.onnx" ? "" : op.domain;
   if (out_.ops.versions(domain, op.type).empty()) {
-    const std::vector<std::string> near = out_.ops.similar(domain, op.type);
+    const std::string near = out_.ops.similar(domain, op.type);
     const std::string prefix = domain.empty() ? "" : domain + "::";
     if (domain.empty() || !near.empty())
       diagnostics()
           .error(DiagnosticKind::UnknownOperator, op.span, "`{}` is not an operator", op.text())
-          .suggest(near.empty() ? "" : prefix + near.front());
+          .suggest(near.empty() ? "" : prefix + near);
     else
       diagnostics().error(DiagnosticKind::UnknownOperator, op.span,
                           "`{}` is not a known operator; declare it, as in "
@@ -273,8 +266,26 @@ void Resolver::resolve_tail(const ast::Tail& tail, Pattern& pattern) {
       pattern.children.push_back(resolve_pattern(argument));
   }
   if (tail.attrs) resolve_attributes(*tail.attrs, pattern);
+  place_arguments(pattern);
   for (const ast::Expr& predicate : tail.preds)
     pattern.predicates.push_back(resolve_expr(predicate, Where::Predicate));
+}
+
+// Operands that moved between attribute and input and are written in braces take no place among the
+// arguments: the 0 of Pad(x, 0){pads = p} is the third input.
+void Resolver::place_arguments(Pattern& pattern) {
+  const OpName& op = pattern.ops.front();
+  std::vector<std::uint8_t> inputs;
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < pattern.children.size(); ++i, ++next) {
+    while (std::any_of(
+        pattern.attributes.begin(), pattern.attributes.end(), [&](const AttributePattern& one) {
+          return input_of_attribute(op.domain, op.type, one.name) == static_cast<int>(next);
+        }))
+      ++next;
+    inputs.push_back(static_cast<std::uint8_t>(next));
+  }
+  if (!inputs.empty() && inputs.back() + 1U != inputs.size()) pattern.inputs = std::move(inputs);
 }
 
 void Resolver::resolve_attributes(const std::vector<ast::Attr>& attrs, Pattern& pattern) {
@@ -288,7 +299,7 @@ void Resolver::resolve_attributes(const std::vector<ast::Attr>& attrs, Pattern& 
       continue;
     }
     AttributePattern out;
-    out.name = attr.name.text;
+    out.name = attribute_name(pattern.ops.front().domain, pattern.ops.front().type, attr.name.text);
     out.place = place(attr.span);
     const auto* name = std::get_if<ast::Name>(&attr.value->value);
     const auto known = name ? scope_.names.find(name->text) : scope_.names.end();

@@ -2,18 +2,12 @@
 // Edits, and the phases that the requested files amount to.
 #include <algorithm>
 
+#include "compiler/overloaded.h"
 #include "compiler/resolver.h"
-#include "grammar/edit_distance.h"
+#include "matcher/edit_distance.h"
 #include "matcher/target.h"
 
 namespace rulec {
-
-template <typename... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <typename... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
 
 void Resolver::resolve_edit(const ast::Edit& source, Declared& file) {
   Edit out;

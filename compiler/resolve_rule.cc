@@ -2,17 +2,11 @@
 // Rules and templates: their clauses, statements, ports and calls.
 #include <algorithm>
 
+#include "compiler/overloaded.h"
 #include "compiler/resolver.h"
-#include "grammar/edit_distance.h"
+#include "matcher/edit_distance.h"
 
 namespace rulec {
-
-template <typename... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <typename... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
 
 CountBound Resolver::resolve_bound(const ast::Bound& bound) const {
   CountBound out;

@@ -2,17 +2,31 @@
 // Tests in rule files: operands with types, the statements of the graph before.
 #include <algorithm>
 
+#include "compiler/overloaded.h"
 #include "compiler/resolver.h"
-#include "grammar/edit_distance.h"
+#include "compiler/rule_parts.h"
+#include "matcher/edit_distance.h"
 
 namespace rulec {
 
-template <typename... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <typename... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
+// What a test expects is compared as it is written; its operators exist all the same.
+void Resolver::check_operators(const ast::Expr& expr) {
+  std::visit(
+      Overloaded{[&](const ast::OpName& op) { resolve_op(op); },
+                 [&](const ast::Postfix& postfix) {
+                   check_operators(*postfix.base);
+                   for (const ast::Suffix& suffix : postfix.suffixes) {
+                     const auto* call = std::get_if<ast::Call>(&suffix);
+                     if (!call) continue;
+                     for (const ast::Argument& argument : call->arguments)
+                       if (const auto* plain = std::get_if<ast::PlainArgument>(&argument.value))
+                         check_operators(*plain->value);
+                   }
+                 },
+                 [&](const ast::Paren& paren) { check_operators(*paren.inner); },
+                 [](const auto&) {}},
+      expr.value);
+}
 
 // Takes the typed operands out of an expression, so that what is left is one of a replacement.
 static void take_operands(ast::Expr& expr, std::vector<ast::TypedArgument>& out) {
@@ -58,9 +72,14 @@ void Resolver::resolve_test(const ast::Test& source, const Declared& file) {
     out.rules.insert(out.rules.end(), members.rules.begin(), members.rules.end());
   }
   if (source.rules.empty()) out.rules = file.all_rules;
-  const auto captures_constant = [&](std::string_view name) {
-    return std::any_of(out.rules.begin(), out.rules.end(),
-                       [&](RuleId id) { return is_constant_capture(out_.rules[id], name); });
+  const auto is_constant = [&](std::string_view name) {
+    return std::any_of(out.rules.begin(), out.rules.end(), [&](RuleId id) {
+      const Rule& rule = out_.rules[id];
+      for (std::uint32_t i = 0; i < rule.slots.size(); ++i)
+        if (rule.slots[i].name == name && captures_constant(out_.rules, rule, SlotId{i}))
+          return true;
+      return false;
+    });
   };
   scope_ = {};
   scope_.slots = &out.slots;
@@ -70,6 +89,7 @@ void Resolver::resolve_test(const ast::Test& source, const Declared& file) {
             [&](const ast::TestGraph& graph) {
               for (const ast::Stmt& stmt : graph.stmts) {
                 if (graph.after) {
+                  check_operators(stmt.value);
                   out.after.push_back(&stmt);
                   continue;
                 }
@@ -87,7 +107,7 @@ void Resolver::resolve_test(const ast::Test& source, const Declared& file) {
                   operand.place = place(argument.name.span);
                   operand.type = resolve_type(argument.type);
                   operand.slot = bind_slot(operand.name, SlotKind::Value, argument.name.span);
-                  operand.constant = captures_constant(operand.name);
+                  operand.constant = is_constant(operand.name);
                   if (argument.range) {
                     operand.low = argument.range->low.as_double();
                     operand.high = argument.range->high.as_double();
@@ -109,20 +129,6 @@ void Resolver::resolve_test(const ast::Test& source, const Declared& file) {
     diagnostics().error(DiagnosticKind::MissingValue, source.span,
                         "a test needs `before` or `model`");
   out_.tests.push_back(std::move(out));
-}
-
-// Whether a rule's pattern captures a constant under this name.
-bool Resolver::is_constant_capture(const Rule& rule, std::string_view name) const {
-  std::vector<PatternId> open = rule.root.patterns;
-  while (!open.empty()) {
-    const Pattern& pattern = out_.rules[open.back()];
-    open.pop_back();
-    if (pattern.kind == Pattern::Kind::Bind && pattern.constness != Pattern::Constness::Any &&
-        pattern.slot && rule.slots[pattern.slot.index].name == name)
-      return true;
-    open.insert(open.end(), pattern.children.begin(), pattern.children.end());
-  }
-  return false;
 }
 
 }  // namespace rulec

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "grammar/edit_distance.h"
+#include "matcher/edit_distance.h"
 #include "matcher/guard.h"
 #include "matcher/target.h"
 

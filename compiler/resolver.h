@@ -91,6 +91,7 @@ class Resolver {
   PatternId resolve_node(const ast::Node& node, std::vector<SlotId> results = {});
   PatternId resolve_bind(std::size_t index, std::string_view read);
   void resolve_tail(const ast::Tail& tail, Pattern& pattern);
+  static void place_arguments(Pattern& pattern);
   void resolve_attributes(const std::vector<ast::Attr>& attrs, Pattern& pattern);
   TypePattern resolve_type(const ast::Type& type);
   Literal resolve_literal(const ast::Literal& literal);
@@ -104,6 +105,7 @@ class Resolver {
   ExprId resolve_expr(const ast::Expr& expr, Where where);
   ExprId resolve_name(const ast::Name& name, Where where);
   ExprId resolve_op_word(const ast::OpName& name, Where where);
+  // resolve_call.cc
   ExprId resolve_postfix(const ast::Postfix& postfix, Span span, Where where);
   ExprId resolve_call(const ast::Name& name, const ast::Call& call, Span span, Where where);
   ExprId resolve_predicate(const ast::Predicate& predicate, const Declared& owner,
@@ -146,7 +148,7 @@ class Resolver {
   };
   Members find_members(const Declared& file, std::string_view name) const;
   void resolve_test(const ast::Test& source, const Declared& file);
-  bool is_constant_capture(const Rule& rule, std::string_view name) const;
+  void check_operators(const ast::Expr& expr);
   void collect_steps(const Declared& file, const ast::Pipeline& pipeline, Phase& phase, int depth);
   const Declared* pipeline_of_package(const Declared& file) const;
 

@@ -9,8 +9,8 @@
 #include <set>
 
 #include "compiler/library_path.h"
-#include "grammar/edit_distance.h"
 #include "grammar/parse.h"
+#include "matcher/edit_distance.h"
 
 namespace rulec {
 

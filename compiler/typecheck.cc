@@ -5,8 +5,10 @@
 #include <climits>
 #include <map>
 #include <set>
+#include <tuple>
 
-#include "grammar/edit_distance.h"
+#include "compiler/rule_parts.h"
+#include "matcher/edit_distance.h"
 
 namespace rulec {
 namespace {
@@ -82,10 +84,19 @@ class Checker {
   }
 
   void run() {
+    of_pattern_.resize(rules_.patterns.size());
+    of_expr_.resize(rules_.exprs.size());
+    for (const Rule& rule : rules_.rules) {
+      for (const PatternId id : patterns_of(rules_, rule, true))
+        of_pattern_[id.index] = &rule;
+      for (const ExprId id : exprs_of(rules_, rule))
+        of_expr_[id.index] = &rule;
+    }
     for (std::uint32_t i = 0; i < rules_.patterns.size(); ++i)
-      check_pattern(rules_.patterns[i]);
-    for (const Expr& expr : rules_.exprs)
-      if (expr.kind == Expr::Kind::Emit && expr.emit) check_emit(expr);
+      check_pattern(rules_.patterns[i], of_pattern_[i]);
+    for (std::uint32_t i = 0; i < rules_.exprs.size(); ++i)
+      if (rules_.exprs[i].kind == Expr::Kind::Emit && rules_.exprs[i].emit)
+        check_emit(rules_.exprs[i], of_expr_[i]);
   }
 
  private:
@@ -104,11 +115,19 @@ class Checker {
                                                          std::forward<Args>(args)...);
   }
 
-  const Known* known(const OpName& op) {
-    auto [at, fresh] = known_.try_emplace(op);
+  // What is known of an operator in the opsets of a rule (of all where there is none, and where
+  // the operator is not ONNX's own).
+  const Known* known(const OpName& op, const Rule* rule) {
+    const OpsetRange range = rule && op.domain.empty() ? opsets_of(rules_, *rule) : OpsetRange{};
+    auto [at, fresh] = known_.try_emplace({op, range.low, range.high});
     Known& out = at->second;
     if (fresh) {
-      out.versions = ops_.versions(op.domain, op.type);
+      // Newest first: a version is in force up to the next newer one.
+      int newer = INT_MAX;
+      for (const OpSchema* schema : ops_.versions(op.domain, op.type)) {
+        if (schema->since <= range.high && newer > range.low) out.versions.push_back(schema);
+        newer = schema->since;
+      }
       out.moved = moved_operands(op.domain, op.type);
       for (const OpSchema* schema : out.versions) {
         out.least_inputs = std::min(out.least_inputs, schema->min_inputs());
@@ -134,13 +153,12 @@ class Checker {
   }
 
   void check_attribute(const OpName& op, const Known& schema, const std::string& name, ExprId value,
-                       const Place& place) {
+                       const Place& place, const Rule* rule, bool emitted) {
     const std::set<AttributeKind> accepted = kinds(schema, name);
     if (accepted.empty()) {
-      std::vector<std::string> names;
-      for (const OpSchema* version : schema.versions)
-        for (const AttributeSchema& attribute : version->attributes)
-          names.push_back(attribute.name);
+      std::vector<std::string> names;  // what old versions had besides is of no use to anyone
+      for (const AttributeSchema& attribute : schema.versions.front()->attributes)
+        names.push_back(attribute.name);
       for (const MovedOperand& moved : schema.moved)
         names.push_back(moved.name);
       std::sort(names.begin(), names.end());
@@ -164,6 +182,9 @@ class Checker {
         items.push_back(rules_[element].literal);
       }
       literal.value = std::move(items);
+    } else if (expr.kind == Expr::Kind::Slot && rule) {
+      check_captured(op, name, accepted, expr, *rule, emitted);
+      return;
     } else if (expr.kind != Expr::Kind::Literal) {
       return;
     }
@@ -174,10 +195,38 @@ class Checker {
             spelled(*accepted.begin()));
   }
 
-  void check_pattern(const Pattern& pattern) {
+  // A value that the model computes is no attribute, save in an operand that moved to the inputs.
+  void check_captured(const OpName& op, const std::string& name,
+                      const std::set<AttributeKind>& accepted, const Expr& expr, const Rule& rule,
+                      bool emitted) {
+    const Slot& slot = rule.slots[expr.slot.index];
+    const bool value = slot.kind == SlotKind::Value || slot.kind == SlotKind::Values;
+    if (slot.kind != SlotKind::Node && slot.kind != SlotKind::Attributes && !value) return;
+    if (value && captures_constant(rules_, rule, expr.slot)) return;
+    if (value && emitted && input_of_attribute(op.domain, op.type, name) >= 0) return;
+    error(DiagnosticKind::AttributeType, expr.place,
+          "`{}` of `{}` is {}, and `{}` is {}; capture it with `const`", name, op.type,
+          spelled(*accepted.begin()), slot.name,
+          value ? "a value that the model computes" : "none");
+  }
+
+  // Says so where an operator exists in no opset that the rule applies to.
+  const Known* known_or_said(const OpName& op, const Rule* rule, const Place& place) {
+    const Known* found = known(op, rule);
+    if (found || !rule) return found;
+    const auto versions = ops_.versions(op.domain, op.type);
+    if (versions.empty()) return nullptr;  // the resolver has said so
+    const OpsetRange range = opsets_of(rules_, *rule);
+    error(DiagnosticKind::UnknownOperator, place,
+          "`{}` is an operator from opset {} on, and this rule applies up to opset {}", op.type,
+          versions.back()->since, range.high);
+    return nullptr;
+  }
+
+  void check_pattern(const Pattern& pattern, const Rule* rule) {
     if (pattern.kind != Pattern::Kind::Node) return;
     const OpName& op = pattern.ops.front();
-    const Known* schema = known(op);
+    const Known* schema = known_or_said(op, rule, pattern.place);
     if (!schema) return;
     if (!pattern.any_arguments) {
       int fixed = 0;
@@ -189,10 +238,13 @@ class Checker {
         else
           ++fixed;
       }
+      // Operands that are written in braces are given there.
+      for (const AttributePattern& attribute : pattern.attributes)
+        fixed += input_of_attribute(op.domain, op.type, attribute.name) >= 0 ? 1 : 0;
       check_arity(op, *schema, fixed, open, pattern.place, "more are matched by `_...`");
     }
     for (const AttributePattern& attribute : pattern.attributes)
-      check_attribute(op, *schema, attribute.name, attribute.equals, attribute.place);
+      check_attribute(op, *schema, attribute.name, attribute.equals, attribute.place, rule, false);
     if (static_cast<int>(pattern.results.size()) > schema->most_outputs)
       error(DiagnosticKind::WrongArity, pattern.place, "`{}` gives {} result{}, not {}", op.type,
             schema->most_outputs, schema->most_outputs == 1 ? "" : "s", pattern.results.size());
@@ -207,7 +259,8 @@ class Checker {
       bool accepted = false;
       for (const OpSchema* version : schema.versions) {
         if (version->inputs.empty()) continue;
-        const Operand& operand = version->inputs[std::min(i, version->inputs.size() - 1)];
+        const Operand& operand =
+            version->inputs[std::min(pattern.input_of(i), version->inputs.size() - 1)];
         accepted |= operand.dtypes.empty() ||
                     std::any_of(child.type->dtypes.begin(), child.type->dtypes.end(), [&](DType d) {
                       return std::find(operand.dtypes.begin(), operand.dtypes.end(), d) !=
@@ -231,28 +284,82 @@ class Checker {
             op.type, schema.least_inputs, plural(schema.least_inputs), given, hint);
   }
 
-  void check_emit(const Expr& expr) {
+  static bool spreads(const Emit& emit) {
+    return std::any_of(emit.attributes.begin(), emit.attributes.end(),
+                       [](const EmitAttribute& a) { return a.name.empty(); });
+  }
+
+  // The element types that the pattern says a captured value has; empty where it does not say.
+  std::vector<DType> captured_dtypes(const Rule& rule, ExprId id) const {
+    const Expr& expr = rules_[id];
+    if (expr.kind != Expr::Kind::Slot) return {};
+    for (const PatternId at : patterns_of(rules_, rule, false)) {
+      const Pattern& pattern = rules_[at];
+      if (pattern.slot == expr.slot && pattern.type && !pattern.type->dtypes.empty())
+        return pattern.type->dtypes;
+    }
+    return {};
+  }
+
+  // What the pattern says of its captures is what the operators made of them take.
+  void check_emitted_types(const Emit& emit, const Known& schema, const Place& place,
+                           const Rule& rule) {
+    const auto meet = [](const std::vector<DType>& a, const std::vector<DType>& b) {
+      return a.empty() || b.empty() || std::any_of(a.begin(), a.end(), [&](DType dtype) {
+               return std::find(b.begin(), b.end(), dtype) != b.end();
+             });
+    };
+    std::vector<std::vector<DType>> captured;
+    for (const ExprId argument : *emit.arguments)
+      captured.push_back(captured_dtypes(rule, argument));
+    std::string why;
+    for (const OpSchema* version : schema.versions) {
+      if (version->inputs.empty()) return;
+      const auto operand = [&](std::size_t i) -> const Operand& {
+        return version->inputs[std::min(i, version->inputs.size() - 1)];
+      };
+      std::string trouble;
+      for (std::size_t i = 0; i < captured.size() && trouble.empty(); ++i) {
+        if (!meet(captured[i], operand(i).dtypes))
+          trouble = fmt::format("operand {} of `{}` is never {}", i + 1, emit.op.type,
+                                name(captured[i].front()));
+        for (std::size_t j = 0; j < i && trouble.empty(); ++j)
+          if (operand(i).type_parameter == operand(j).type_parameter && operand(i).homogeneous &&
+              !operand(i).type_parameter.empty() && !meet(captured[i], captured[j]))
+            trouble = fmt::format("operands {} and {} of `{}` have one element type, not {} and {}",
+                                  j + 1, i + 1, emit.op.type, name(captured[j].front()),
+                                  name(captured[i].front()));
+      }
+      if (trouble.empty()) return;
+      if (why.empty()) why = std::move(trouble);
+    }
+    if (!why.empty()) error(DiagnosticKind::TypeMismatch, place, "{}", why);
+  }
+
+  void check_emit(const Expr& expr, const Rule* rule) {
     const Emit& emit = *expr.emit;
     if (emit.node) return;  // a captured node: its operator is known when it is matched
-    const Known* schema = known(emit.op);
+    const Known* schema = known_or_said(emit.op, rule, expr.place);
     if (!schema) return;
     const bool spread =
         std::any_of(emit.spread.begin(), emit.spread.end(), [](bool b) { return b; });
-    if (emit.arguments)
-      check_arity(emit.op, *schema, static_cast<int>(emit.arguments->size()), spread, expr.place,
-                  "write them all");
+    if (emit.arguments) {
+      int given = static_cast<int>(emit.arguments->size());
+      for (const EmitAttribute& attribute : emit.attributes)
+        given += input_of_attribute(emit.op.domain, emit.op.type, attribute.name) >= 0 ? 1 : 0;
+      check_arity(emit.op, *schema, given, spread || spreads(emit), expr.place, "write them all");
+      if (rule && !spread) check_emitted_types(emit, *schema, expr.place, *rule);
+    }
     for (const EmitAttribute& attribute : emit.attributes)
       if (!attribute.name.empty())
         check_attribute(emit.op, *schema, attribute.name, attribute.value,
-                        attribute.value ? rules_[attribute.value].place : expr.place);
+                        attribute.value ? rules_[attribute.value].place : expr.place, rule, true);
     if (emit.output_count > schema->most_outputs)
       error(DiagnosticKind::WrongArity, expr.place, "`{}` gives {} result{}, not {}", emit.op.type,
             schema->most_outputs, schema->most_outputs == 1 ? "" : "s", emit.output_count);
     // Attributes that every version requires and nothing spreads.
-    const bool spreads = std::any_of(emit.attributes.begin(), emit.attributes.end(),
-                                     [](const EmitAttribute& a) { return a.name.empty(); });
     for (const AttributeSchema& attribute : schema->versions.front()->attributes) {
-      if (!attribute.required || spreads) continue;
+      if (!attribute.required || spreads(emit)) continue;
       const bool given =
           std::any_of(emit.attributes.begin(), emit.attributes.end(),
                       [&](const EmitAttribute& a) { return a.name == attribute.name; });
@@ -265,7 +372,9 @@ class Checker {
   RuleFiles& files_;
   const RuleSet& rules_;
   const OpTable& ops_;
-  std::map<OpName, Known> known_;
+  std::map<std::tuple<OpName, int, int>, Known> known_;
+  // The rule that a pattern or expression belongs to; none for those of templates and tests.
+  std::vector<const Rule*> of_pattern_, of_expr_;
   std::map<std::string, std::size_t> by_name_;
 };
 

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "matcher/facts.h"
-#include "matcher/match_node.h"
+#include "matcher/matcher.h"
 #include "matcher/origin.h"
 #include "matcher/region.h"
 
@@ -70,13 +70,14 @@ std::vector<Match> find_clusters(const Model& model, const RuleSet& rules, const
   const PatternId pattern = rule.root.patterns[0];
   // By key in the order in which the first members stand; deterministic whatever ids are.
   std::vector<std::pair<ValueId, std::vector<Member>>> groups;
+  Matcher matcher(model, rules, ops, situation);
   for (NodeId node = model.first_node(graph); node; node = model.next_node(node)) {
     const auto& ops_of = rules[pattern].ops;
     if (!ops_of.empty() && model.node(node).type != ops_of[0].type) continue;
     Member member{node, std::vector<Binding>(rule.slots.size())};
     NearMiss miss;
-    if (!match_node(model, rules, ops, situation, rule.slots, pattern, node, member.bindings,
-                    misses ? &miss : nullptr)) {
+    if (!matcher.match_pattern(rule.slots, pattern, node, member.bindings,
+                               misses ? &miss : nullptr)) {
       if (misses) {
         miss.rule = id;
         miss.root = node;

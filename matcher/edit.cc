@@ -7,7 +7,7 @@
 
 #include "matcher/edit_input.h"
 #include "matcher/glob.h"
-#include "matcher/match_node.h"
+#include "matcher/matcher.h"
 #include "matcher/onnx_convert.h"
 #include "matcher/onnx_io.h"
 
@@ -106,10 +106,12 @@ static Said keep_outputs(Model& model, const Edit::Outputs& change,
 
 static Said expose(Model& model, const RuleSet& rules, const OpTable& ops, const Edit& edit,
                    const Edit::Expose& change) {
+  const Situation situation;
+  Matcher matcher(model, rules, ops, situation);
   std::vector<NodeId> found;
   for (NodeId id : model.nodes(model.main())) {
     std::vector<Binding> bindings(edit.slots.size());
-    if (match_node(model, rules, ops, {}, edit.slots, change.pattern, id, bindings))
+    if (matcher.match_pattern(edit.slots, change.pattern, id, bindings, nullptr))
       found.push_back(id);
   }
   if (found.empty()) return make_error("no node matches the pattern of output `{}`", change.name);

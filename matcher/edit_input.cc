@@ -13,16 +13,8 @@
 namespace rulec {
 
 std::string near_names(const std::string& wanted, const std::vector<std::string>& names) {
-  const std::string* nearest = nullptr;
-  std::size_t best = std::max<std::size_t>(2, wanted.size() / 3) + 1;
-  for (const std::string& name : names) {
-    const std::size_t distance = spelling_distance(wanted, name);
-    if (distance < best) {
-      best = distance;
-      nearest = &name;
-    }
-  }
-  if (nearest) return fmt::format("; did you mean `{}`?", *nearest);
+  const std::string nearest = nearest_name(wanted, names);
+  if (!nearest.empty()) return fmt::format("; did you mean `{}`?", nearest);
   if (names.empty()) return "; there are none";
   std::vector<std::string> some(
       names.begin(),

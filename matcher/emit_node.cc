@@ -24,6 +24,17 @@ const Operand* schema_operand(const OpSchema& schema, std::size_t index) {
 Status Emission::add_arguments(const Emit& emit, Draft& draft) {
   if (!emit.arguments) return Done{};  // a changed node keeps its own
   draft.operands.clear();
+  // Operands that are written in braces take no place among the arguments.
+  const auto add = [&](EmitOperand operand) {
+    while (
+        std::any_of(emit.attributes.begin(), emit.attributes.end(), [&](const EmitAttribute& one) {
+          return !one.name.empty() &&
+                 input_of_attribute(draft.op.domain, draft.op.type, one.name) ==
+                     static_cast<int>(draft.operands.size());
+        }))
+      draft.operands.push_back({None{}});
+    draft.operands.push_back(std::move(operand));
+  };
   for (std::size_t i = 0; i < emit.arguments->size(); ++i) {
     const ExprId argument = (*emit.arguments)[i];
     if (i < emit.spread.size() && emit.spread[i]) {
@@ -33,18 +44,18 @@ Status Emission::add_arguments(const Emit& emit, Draft& draft) {
       for (const RuleValue& item : *items) {
         const auto* value = std::get_if<ValueId>(&item.data);
         if (value != nullptr) {
-          draft.operands.push_back({*value});
+          add({*value});
         } else if (is_none(item)) {
-          draft.operands.push_back({None{}});
+          add({None{}});
         } else {
-          draft.operands.push_back({item});
+          add({item});
         }
       }
       continue;
     }
     auto made = operand(argument);
     if (!made) return made.error();
-    draft.operands.push_back(std::move(*made));
+    add(std::move(*made));
   }
   return Done{};
 }
@@ -161,7 +172,18 @@ Status Emission::place_attribute(const OpSchema& schema, Draft& draft, const std
     return Done{};
   }
   for (const MovedOperand& moved : moved_operands(draft.op.domain, draft.op.type)) {
-    if (moved.name != name || opset_of(model_, draft.op.domain) < moved.since) continue;
+    if (moved.name != name || !moved.is_input_at(opset_of(model_, draft.op.domain))) continue;
+    const auto slot = static_cast<std::size_t>(moved.input);
+    const bool taken = slot < draft.operands.size() && !draft.operands[slot].absent();
+    if (taken && (given != nullptr || !draft.changes)) {
+      // What a changed node has already is not written again; two different ones are a mistake.
+      if (draft.changes) return Done{};
+      return make_error("operand `{}` of {} is given twice", name, draft.op.type);
+    }
+    if (loose != nullptr && std::holds_alternative<ValueId>(loose->data)) {
+      set_operand(draft.operands, slot, {std::get<ValueId>(loose->data)});
+      return Done{};
+    }
     std::optional<AttributeValue> value;
     if (given != nullptr) {
       value = *given;
@@ -176,7 +198,7 @@ Status Emission::place_attribute(const OpSchema& schema, Draft& draft, const std
     if (tensor->size() == 1 && is_float(tensor->dtype()) && tensor->rank() == 0) {
       operand = {tensor->number(0)};
     }
-    set_operand(draft.operands, static_cast<std::size_t>(moved.input), {std::move(operand)});
+    set_operand(draft.operands, slot, {std::move(operand)});
     return Done{};
   }
   for (const OpSchema* version : scope_.ops.versions(draft.op.domain, draft.op.type)) {
@@ -211,7 +233,7 @@ Status Emission::place_attributes(const OpSchema& schema, Draft& draft) {
 Status Emission::operands_to_attributes(const OpSchema& schema, Draft& draft) {
   for (const MovedOperand& moved : moved_operands(draft.op.domain, draft.op.type)) {
     const auto index = static_cast<std::size_t>(moved.input);
-    if (opset_of(model_, draft.op.domain) >= moved.since || index >= draft.operands.size())
+    if (moved.is_input_at(opset_of(model_, draft.op.domain)) || index >= draft.operands.size())
       continue;
     if (schema.attribute(moved.name) == nullptr) continue;
     const EmitOperand operand = draft.operands[index];

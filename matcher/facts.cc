@@ -125,7 +125,7 @@ int opset_of(const Model& model, std::string_view domain) {
 int moved_input(const Model& model, const GraphNode& node, std::string_view name) {
   const int opset = opset_of(model, node.domain.str());
   for (const MovedOperand& moved : moved_operands(node.domain.str(), node.type.str())) {
-    if (moved.name == name && opset >= moved.since) return moved.input;
+    if (moved.name == name && moved.is_input_at(opset)) return moved.input;
   }
   return -1;
 }
@@ -133,7 +133,7 @@ int moved_input(const Model& model, const GraphNode& node, std::string_view name
 std::optional<MovedOperand> moved_at(const Model& model, const GraphNode& node, std::size_t index) {
   const int opset = opset_of(model, node.domain.str());
   for (const MovedOperand& moved : moved_operands(node.domain.str(), node.type.str())) {
-    if (static_cast<std::size_t>(moved.input) == index && opset >= moved.since) return moved;
+    if (static_cast<std::size_t>(moved.input) == index && moved.is_input_at(opset)) return moved;
   }
   return std::nullopt;
 }
@@ -163,12 +163,16 @@ AttributeFact attribute_of(const Model& model, const OpTable& ops, NodeId id,
     return {AttributeFact::State::Known, *given, true};
   }
   for (const MovedOperand& moved : moved_operands(node.domain.str(), node.type.str())) {
-    if (moved.name != name || opset_of(model, node.domain.str()) < moved.since) continue;
+    if (moved.name != name || !moved.is_input_at(opset_of(model, node.domain.str()))) continue;
     const auto slot = static_cast<std::size_t>(moved.input);
     if (slot < node.inputs.size() && node.inputs[slot]) {
       const auto tensor = constant_tensor(model, node.inputs[slot]);
       if (!tensor) return {AttributeFact::State::Runtime, {}, true};
-      auto value = attribute_from_tensor(*tensor, moved.kind);
+      // A number that an attribute cannot hold is none.
+      const bool lossy = moved.kind == AttributeKind::Float && tensor->size() == 1 &&
+                         static_cast<float>(tensor->number(0)) != tensor->number(0) &&
+                         !std::isnan(tensor->number(0));
+      auto value = lossy ? std::nullopt : attribute_from_tensor(*tensor, moved.kind);
       if (!value) return {AttributeFact::State::Runtime, {}, true};
       return {AttributeFact::State::Known, std::move(*value), true};
     }

@@ -10,6 +10,7 @@
 #include "matcher/facts.h"
 #include "matcher/guard.h"
 #include "matcher/origin.h"
+#include "matcher/retype.h"
 #include "matcher/target.h"
 
 namespace rulec {
@@ -152,14 +153,15 @@ bool Replacer::emit_into(Draft& draft, ExprId expr, const std::string& replaced,
 }
 
 void Replacer::exchange(Draft& draft, ValueId old_value, ValueId new_value, SlotId slot) {
-  Exchange one{old_value, new_value, false, false};
+  Exchange one{old_value, new_value};
   const NodeId producer = model_.value(new_value).producer;
   const bool made =
       producer ? std::find(draft.made.begin(), draft.made.end(), producer) != draft.made.end()
                : new_value.index >= draft.initializers_before;
   one.existing = !made;
-  one.retyped = std::any_of(draft.rule.retype.begin(), draft.rule.retype.end(),
-                            [&](const auto& retype) { return !slot || retype.first == slot; });
+  for (const auto& [retyped, type] : draft.rule.retype) {
+    if (!slot || retyped == slot) one.retyped = &type;
+  }
   draft.exchanges.push_back(one);
 }
 
@@ -281,6 +283,21 @@ bool Replacer::assume(Draft& draft) {
   return true;
 }
 
+// A new node that reads what it replaces would read itself.
+bool Replacer::reads_no_replaced(Draft& draft) {
+  for (const NodeId node : draft.made) {
+    for (const ValueId input : model_.node(node).inputs) {
+      const bool replaced =
+          input && std::any_of(draft.exchanges.begin(), draft.exchanges.end(),
+                               [&](const Exchange& one) { return one.old_value == input; });
+      if (!replaced) continue;
+      return refuse(draft, "use", "a replacement that does not read what it replaces",
+                    fmt::format("{} reads `{}`", model_.node(node).type, model_.value(input).name));
+    }
+  }
+  return true;
+}
+
 bool Replacer::make(Draft& draft) {
   for (const Let& let : draft.rule.lets) {
     const RuleValue value = let_value(draft.scope(model_, rules_, ops_, options_.situation), let);
@@ -298,7 +315,7 @@ bool Replacer::make(Draft& draft) {
 // it. What was known of the old one is known of the new.
 bool Replacer::types_hold(Draft& draft) {
   for (const Exchange& one : draft.exchanges) {
-    if (one.retyped) continue;
+    if (one.retyped != nullptr) continue;
     const Type had = type_of(model_, one.old_value);
     const Type has = type_of(model_, one.new_value);
     if (one.existing) {
@@ -332,6 +349,22 @@ bool Replacer::types_hold(Draft& draft) {
   return true;
 }
 
+// What a rule says it makes of a value's type is true, and everything behind takes it.
+bool Replacer::retypes_hold(Draft& draft) {
+  std::vector<RetypedValue> changed;
+  for (const Exchange& one : draft.exchanges) {
+    if (one.retyped == nullptr) continue;
+    const Type has = type_of(model_, one.new_value);
+    if (!announces(*one.retyped, has)) {
+      return refuse(draft, "type", "a replacement of the type that `retype` says", to_string(has));
+    }
+    changed.push_back({one.old_value, one.new_value});
+  }
+  if (changed.empty()) return true;
+  const auto trouble = retype_trouble(model_, ops_, changed, draft.match.nodes, draft.retyped);
+  return !trouble || refuse(draft, "type", "consumers that take the new type", *trouble);
+}
+
 std::optional<FiringResult> Replacer::fire(const Match& match, NearMiss* miss) {
   const Rule& rule = rules_[match.rule];
   Draft draft{.match = match, .rule = rule};
@@ -340,8 +373,9 @@ std::optional<FiringResult> Replacer::fire(const Match& match, NearMiss* miss) {
   draft.graph = model_.node(match.root).graph;
   draft.before = match.root;
   draft.initializers_before = model_.value_capacity();
-  if (!make(draft) || !types_hold(draft) || (draft.new_outputs.empty() && !leaves_no_use(draft)) ||
-      !changes_something(draft) || !place(draft)) {
+  if (!make(draft) || !reads_no_replaced(draft) || !types_hold(draft) || !retypes_hold(draft) ||
+      (draft.new_outputs.empty() && !leaves_no_use(draft)) || !changes_something(draft) ||
+      !place(draft)) {
     return std::nullopt;
   }
   FiringResult result;

@@ -34,8 +34,8 @@ class Replacer {
  private:
   struct Exchange {
     ValueId old_value, new_value;
-    bool existing = false;  // forwarded, not made
-    bool retyped = false;
+    bool existing = false;                 // forwarded, not made
+    const TypePattern* retyped = nullptr;  // what the rule says it becomes
   };
   // A firing while it can still be taken back.
   struct Draft {
@@ -47,6 +47,7 @@ class Replacer {
     NodeId before = {};  // new nodes stand before this one
     std::vector<NodeId> made = {};
     std::vector<Exchange> exchanges = {};
+    std::vector<std::pair<ValueId, Type>> retyped = {};  // new types of values behind
     std::size_t initializers_before = 0;
     std::vector<std::string> assumed = {};
     // Of an unsafe rule at a scope: outputs of the graph that go, with the nodes that only move
@@ -72,7 +73,9 @@ class Replacer {
   bool emit_into(Draft& draft, ExprId expr, const std::string& replaced, std::vector<ValueId>& out,
                  std::vector<std::int64_t> split_sizes = {}, std::size_t results = 1);
   void exchange(Draft& draft, ValueId old_value, ValueId new_value, SlotId slot);
+  bool reads_no_replaced(Draft& draft);
   bool types_hold(Draft& draft);
+  bool retypes_hold(Draft& draft);
   bool place(Draft& draft);
   bool make_room(Draft& draft, NodeId last, NodeId first_use);
   NodeId in_graph(NodeId node, GraphId graph) const;

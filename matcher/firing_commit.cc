@@ -262,6 +262,8 @@ void Replacer::commit(Draft& draft, FiringResult& result) {
   for (const Exchange& one : draft.exchanges)
     forward(draft, one, result);
   if (!draft.new_outputs.empty()) exchange_outputs(draft, result);
+  for (auto& [value, type] : draft.retyped)
+    model_.value(value).type = std::move(type);
   sweep(draft, result);
   for (const NodeId node : draft.made) {
     result.firing.added.push_back(model_.node(node).name);

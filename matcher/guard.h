@@ -51,6 +51,10 @@ struct Scope {
 RuleValue evaluate(const Scope& scope, ExprId expr);
 Truth truth(const Scope& scope, ExprId expr, std::string* why = nullptr);
 
+// The functions and the tensors' methods that evaluation knows, sorted: for the compiler's check.
+const std::vector<std::string>& function_names();
+const std::vector<std::string>& method_names();
+
 // Of an expression's value, where it has one: a tensor (numpy rules; an attribute list counts).
 std::optional<Tensor> as_tensor(const Scope& scope, const RuleValue& value);
 // The same, rounded to the dtype it is to be stored in; a number has none and gives nothing.

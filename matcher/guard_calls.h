@@ -30,6 +30,9 @@ Truth truth_of(const RuleValue& value, std::string* why = nullptr);
 RuleValue of_truth(Truth truth, std::string why);
 Truth equal(const Scope& scope, const RuleValue& a, const RuleValue& b, std::string* why);
 
+// Whether a list has an element, a string a part.
+RuleValue contains(const Scope& scope, const RuleValue& all, const RuleValue& item);
+
 // A built-in function over evaluated operands.
 RuleValue call_function(const Scope& scope, const std::string& name,
                         const std::vector<RuleValue>& operands);
@@ -49,6 +52,7 @@ std::optional<std::vector<RuleValue>> as_list(const Scope& scope, const RuleValu
 // The element type a value is stored in; Undefined for plain numbers.
 DType stored_dtype(const Scope& scope, const RuleValue& value);
 
+RuleValue from_literal(const Literal& literal);
 std::string value_name(const Scope& scope, ValueId value);
 
 }  // namespace rulec

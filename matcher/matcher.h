@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -91,7 +92,7 @@ class Matcher {
   };
   struct PatternInfo {
     std::vector<std::pair<Symbol, Symbol>> ops;
-    std::vector<MovedOperand> moved;
+    std::span<const MovedOperand> moved;
     bool has_nodes = false;  // it or something below is a Node or a Chain
   };
 
@@ -111,6 +112,8 @@ class Matcher {
 
   bool arguments(const Goal& goal, const Pattern& pattern, NodeId node, bool swapped,
                  std::uint64_t hangs_on);
+  std::optional<bool> absent_operand_holds(NodeId node, const MovedOperand& moved, PatternId child,
+                                           std::uint64_t hangs_on);
   bool attributes(const Goal& goal, const Pattern& pattern, NodeId node, std::uint64_t hangs_on);
   bool attribute_equals(const Goal& goal, const AttributePattern& attribute, NodeId node,
                         std::uint64_t hangs_on);

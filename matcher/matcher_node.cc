@@ -68,7 +68,7 @@ bool Matcher::may_match(PatternId id, ValueId value, GraphId graph) {
   for (std::size_t i = from; may && i < pattern.children.size(); ++i) {
     const Pattern::Kind kind = rules_[pattern.children[i]].kind;
     if (kind == Pattern::Kind::Rest || kind == Pattern::Kind::AnyRest) break;
-    may = child(i, i);
+    may = child(i, pattern.input_of(i));
   }
   may_match_.emplace(key, may);
   return may;
@@ -251,11 +251,20 @@ bool Matcher::arguments(const Goal& goal, const Pattern& pattern, NodeId id, boo
                         std::uint64_t hangs_on) {
   if (pattern.any_arguments) return true;
   const GraphNode& node = model_.node(id);
-  const auto& moved = info_[goal.pattern.index].moved;
+  const std::span<const MovedOperand> moved = info_[goal.pattern.index].moved;
   const auto arity = [&](std::string found) {
     miss(id, pattern.place, "arity", fmt::format("{} operands", pattern.children.size()),
          std::move(found));
     return fail(hangs_on);
+  };
+  const int opset = opset_of(model_, node.domain.str());
+  // An operand that is written in braces is compared there.
+  const auto named = [&](std::size_t input) {
+    return std::any_of(moved.begin(), moved.end(), [&](const MovedOperand& one) {
+      return static_cast<std::size_t>(one.input) == input && one.is_input_at(opset) &&
+             std::any_of(pattern.attributes.begin(), pattern.attributes.end(),
+                         [&](const AttributePattern& other) { return other.name == one.name; });
+    });
   };
   struct Wanted {
     PatternId pattern;
@@ -263,50 +272,33 @@ bool Matcher::arguments(const Goal& goal, const Pattern& pattern, NodeId id, boo
     std::uint32_t slot;
   };
   std::vector<Wanted> wanted;
-  std::size_t taken = 0;
-  bool open = false;
+  std::size_t open_from = node.inputs.size();  // a rest takes the operands from here on
   for (std::size_t i = 0; i < pattern.children.size(); ++i) {
     const PatternId child_id = pattern.children[i];
     const Pattern& child = rules_[child_id];
+    std::size_t operand = pattern.input_of(i);
     if (child.kind == Pattern::Kind::AnyRest || child.kind == Pattern::Kind::Rest) {
-      if (child.slot) {
-        std::vector<Binding> rest;
-        for (std::size_t j = i; j < node.inputs.size(); ++j)
-          rest.push_back({.held = node.inputs[j]});
-        if (!bind(child.slot, {.held = std::move(rest)}, hangs_on)) return false;
+      open_from = operand;
+      std::vector<Binding> rest;
+      for (std::size_t j = operand; child.slot && j < node.inputs.size(); ++j) {
+        if (!named(j)) rest.push_back({.held = node.inputs[j]});
       }
-      open = true;
+      if (!bind(child.slot, {.held = std::move(rest)}, hangs_on)) return false;
       break;
     }
-    std::size_t operand = i;
     if (swapped && i < 2) operand = 1 - i;
-    taken = std::max(taken, i + 1);
     const ValueId value = operand < node.inputs.size() ? node.inputs[operand] : ValueId{};
-    if (!value) {
-      // In this opset the operand may still be an attribute.
-      const auto as_attribute = std::find_if(moved.begin(), moved.end(), [&](const auto& one) {
-        return static_cast<std::size_t>(one.input) == i &&
-               opset_of(model_, node.domain.str()) < one.since;
-      });
-      const AttributeValue* given =
-          as_attribute != moved.end() ? node.attributes.find(as_attribute->name) : nullptr;
-      if (given != nullptr) {
-        if (child.kind == Pattern::Kind::Any) continue;
-        if (child.kind == Pattern::Kind::Bind) {
-          Binding binding;
-          if (child.constness == Pattern::Constness::Scalar) {
-            const auto tensor = tensor_from_attribute(*given);
-            if (!tensor || !one_distinct_value(*tensor)) return fail(hangs_on);
-            binding.held = Binding::Number{tensor->number(0), {}};
-          } else {
-            binding.held = *given;
-          }
-          if (!bind(child.slot, std::move(binding), hangs_on)) return false;
-          continue;
-        }
-        if (child.kind == Pattern::Kind::Literal && moved_literal(child, *given)) continue;
-        return fail(hangs_on);
+    const auto as_attribute =
+        value ? moved.end() : std::find_if(moved.begin(), moved.end(), [&](const auto& one) {
+          return static_cast<std::size_t>(one.input) == operand && one.until == INT_MAX;
+        });
+    if (as_attribute != moved.end()) {
+      const std::optional<bool> held = absent_operand_holds(id, *as_attribute, child_id, hangs_on);
+      if (held && !*held) {
+        miss(id, child.place, "operand", "another operand", "an attribute in this opset");
+        return fail(hangs_on | conflict_);
       }
+      if (held) continue;
     }
     if (child.kind == Pattern::Kind::Node && !may_match(child_id, value, goal.graph)) {
       const NodeId producer = value ? model_.value(value).producer : NodeId{};
@@ -317,11 +309,15 @@ bool Matcher::arguments(const Goal& goal, const Pattern& pattern, NodeId id, boo
     }
     wanted.push_back({child_id, value, static_cast<std::uint32_t>(operand)});
   }
-  for (std::size_t i = taken; !open && i < node.inputs.size(); ++i) {
-    if (!node.inputs[i]) continue;
+  for (std::size_t i = 0; i < std::min(open_from, node.inputs.size()); ++i) {
+    const bool listed =
+        pattern.inputs.empty()
+            ? i < pattern.children.size()
+            : std::find(pattern.inputs.begin(), pattern.inputs.end(), i) != pattern.inputs.end();
+    if (listed || !node.inputs[i] || named(i)) continue;
     // An operand that was an attribute once counts as one; a computed one is matched by none.
-    const bool attribute = std::any_of(moved.begin(), moved.end(), [&](const auto& one) {
-      return static_cast<std::size_t>(one.input) == i;
+    const bool attribute = std::any_of(moved.begin(), moved.end(), [&](const MovedOperand& one) {
+      return static_cast<std::size_t>(one.input) == i && one.is_input_at(opset);
     });
     if (!attribute || !is_constant(node.inputs[i])) {
       return arity(fmt::format("{} operands", node.inputs.size()));
@@ -338,6 +334,37 @@ bool Matcher::arguments(const Goal& goal, const Pattern& pattern, NodeId id, boo
           .hangs_on = hangs_on});
   }
   return true;
+}
+
+// An argument in the place of an operand that the node does not have, but that is, or was, an
+// attribute: what it is worth there. Nothing where the argument speaks of the absent operand.
+std::optional<bool> Matcher::absent_operand_holds(NodeId id, const MovedOperand& moved,
+                                                  PatternId child_id, std::uint64_t hangs_on) {
+  const Pattern& child = rules_[child_id];
+  const AttributeFact fact = attribute_of(model_, ops_, id, moved.name);
+  if (child.kind == Pattern::Kind::Literal) {
+    return fact.state == AttributeFact::State::Known && moved_literal(child, fact.value);
+  }
+  if (!fact.given) return std::nullopt;
+  if (fact.state != AttributeFact::State::Known) return false;
+  switch (child.kind) {
+    case Pattern::Kind::Any:
+      return true;
+    case Pattern::Kind::Either:
+      return std::any_of(child.children.begin(), child.children.end(), [&](PatternId alternative) {
+        return absent_operand_holds(id, moved, alternative, hangs_on).value_or(false);
+      });
+    case Pattern::Kind::Bind: {
+      if (child.type) return false;
+      if (child.constness != Pattern::Constness::Scalar)
+        return bind(child.slot, {.held = fact.value}, hangs_on);
+      const auto tensor = tensor_from_attribute(fact.value);
+      if (!tensor || !one_distinct_value(*tensor)) return false;
+      return bind(child.slot, {.held = Binding::Number{tensor->number(0), {}}}, hangs_on);
+    }
+    default:
+      return false;
+  }
 }
 
 bool Matcher::attributes(const Goal& goal, const Pattern& pattern, NodeId id,
@@ -381,9 +408,15 @@ bool Matcher::attributes(const Goal& goal, const Pattern& pattern, NodeId id,
   for (const MovedOperand& moved : info_[goal.pattern.index].moved) {
     const auto slot = static_cast<std::size_t>(moved.input);
     // Written in its place among the operands, it is no attribute.
-    const bool listed = !pattern.any_arguments && slot < pattern.children.size();
+    bool listed = false;
+    for (std::size_t i = 0; i < pattern.children.size(); ++i) {
+      const Pattern::Kind kind = rules_[pattern.children[i]].kind;
+      if (kind == Pattern::Kind::AnyRest) break;
+      listed = listed || pattern.input_of(i) == slot ||
+               (kind == Pattern::Kind::Rest && pattern.input_of(i) <= slot);
+    }
     if (named(moved.name) || listed || slot >= node.inputs.size() || !node.inputs[slot] ||
-        opset_of(model_, node.domain.str()) < moved.since) {
+        !moved.is_input_at(opset_of(model_, node.domain.str()))) {
       continue;
     }
     const AttributeFact fact = attribute_of(model_, ops_, id, moved.name);

@@ -216,7 +216,7 @@ bool OpTable::declare(OpSchema schema) {
   return true;
 }
 
-std::vector<std::string> OpTable::similar(std::string_view domain, std::string_view type) const {
+std::string OpTable::similar(std::string_view domain, std::string_view type) const {
   std::set<std::string> names;
   for (const onnx::OpSchema& schema : onnx::OpSchemaRegistry::get_all_schemas()) {
     if (schema.domain() == domain) names.insert(schema.Name());
@@ -229,17 +229,7 @@ std::vector<std::string> OpTable::similar(std::string_view domain, std::string_v
       }
     }
   }
-  const std::size_t bound = std::max<std::size_t>(1, type.size() / 3);
-  std::vector<std::pair<std::size_t, std::string>> near;
-  for (const std::string& name : names) {
-    const std::size_t distance = spelling_distance(name, type);
-    if (distance <= bound) near.emplace_back(distance, name);
-  }
-  std::sort(near.begin(), near.end());
-  std::vector<std::string> result;
-  for (auto& [distance, name] : near)
-    result.push_back(std::move(name));
-  return result;
+  return nearest_name(type, std::vector<std::string>(names.begin(), names.end()));
 }
 
 static bool same_name(std::string_view a, std::string_view b) {
@@ -249,25 +239,36 @@ static bool same_name(std::string_view a, std::string_view b) {
   });
 }
 
-std::vector<MovedOperand> moved_operands(std::string_view domain, std::string_view type) {
-  static const OpTable* const table = new OpTable;  // shares nothing with rule files' declarations
-  // Inputs that were renamed when they stopped being attributes.
-  const auto input_for = [&](const OpSchema& now, std::string_view attribute) {
-    if (domain.empty() && type == "Pad" && attribute == "value") attribute = "constant_value";
-    for (std::size_t i = 0; i < now.inputs.size(); ++i) {
-      if (same_name(now.inputs[i].name, attribute)) return static_cast<int>(i);
-    }
-    return -1;
-  };
-  const std::vector<const OpSchema*> versions = table->versions(domain, type);
+// Inputs that were renamed when they stopped being attributes, by the attribute's name.
+static std::string_view input_name(std::string_view domain, std::string_view type,
+                                   std::string_view attribute) {
+  return domain.empty() && type == "Pad" && attribute == "value" ? "constant_value" : attribute;
+}
+
+static std::vector<MovedOperand> find_moved_operands(const OpTable& table, std::string_view domain,
+                                                     std::string_view type) {
+  // What Upsample's `scales` became: never an attribute of Resize, but written like one.
+  if (domain.empty() && type == "Resize") {
+    return {{"scales", 2, 11, AttributeKind::Floats},
+            {"sizes", 3, 11, AttributeKind::Ints},
+            {"roi", 1, 11, AttributeKind::Floats},
+            {"scales", 1, 10, AttributeKind::Floats, 11}};
+  }
+  const std::vector<const OpSchema*> versions = table.versions(domain, type);
   std::vector<MovedOperand> moved;
   for (std::size_t i = 0; i + 1 < versions.size(); ++i) {
     const OpSchema &now = *versions[i], &then = *versions[i + 1];
     for (const AttributeSchema& attribute : then.attributes) {
-      const int input = input_for(now, attribute.name);
-      if (input < 0 || now.attribute(attribute.name) != nullptr) continue;
-      moved.push_back(
-          {.name = attribute.name, .input = input, .since = now.since, .kind = attribute.kind});
+      const std::string_view name = input_name(domain, type, attribute.name);
+      const auto at = std::find_if(now.inputs.begin(), now.inputs.end(), [&](const Operand& input) {
+        return same_name(input.name, name);
+      });
+      if (at == now.inputs.end() || now.attribute(attribute.name) != nullptr) continue;
+      moved.push_back({.name = attribute.name,
+                       .input = static_cast<int>(at - now.inputs.begin()),
+                       .since = now.since,
+                       .kind = attribute.kind});
+      if (name != attribute.name) moved.back().operand = name;
     }
   }
   // An operand that came with those that moved is written as they are: Slice's steps, Pad's axes.
@@ -289,6 +290,33 @@ std::vector<MovedOperand> moved_operands(std::string_view domain, std::string_vi
                        .kind = AttributeKind::Ints});
     }
   return moved;
+}
+
+const std::vector<MovedOperand>& moved_operands(std::string_view domain, std::string_view type) {
+  struct Known {
+    OpTable table;  // shares nothing with rule files' declarations
+    std::mutex mutex;
+    std::map<std::pair<std::string, std::string>, std::vector<MovedOperand>> operands;
+  };
+  static Known* const known = new Known;
+  const std::lock_guard lock(known->mutex);
+  const auto [at, fresh] = known->operands.try_emplace({std::string(domain), std::string(type)});
+  if (fresh) at->second = find_moved_operands(known->table, domain, type);
+  return at->second;
+}
+
+std::string attribute_name(std::string_view domain, std::string_view type, std::string_view name) {
+  for (const MovedOperand& moved : moved_operands(domain, type)) {
+    if (!moved.operand.empty() && moved.operand == name) return moved.name;
+  }
+  return std::string(name);
+}
+
+int input_of_attribute(std::string_view domain, std::string_view type, std::string_view name) {
+  for (const MovedOperand& moved : moved_operands(domain, type)) {
+    if (moved.name == name && moved.until == INT_MAX) return moved.input;
+  }
+  return -1;
 }
 
 }  // namespace rulec

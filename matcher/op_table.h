@@ -6,6 +6,7 @@
 // TensorRT's plugin operators (in the empty domain) and com.microsoft operators we know, and what
 // `op` declarations of rule files add.
 
+#include <climits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -85,8 +86,8 @@ class OpTable {
   // False for one of ONNX's own with another form.
   bool declare(OpSchema schema);
 
-  // Operators with a name like `type` (edit distance), nearest first, for "did you mean".
-  std::vector<std::string> similar(std::string_view domain, std::string_view type) const;
+  // The operator whose name is nearest to `type`, for "did you mean"; "" when none is near.
+  std::string similar(std::string_view domain, std::string_view type) const;
 
  private:
   struct Cache;
@@ -94,14 +95,23 @@ class OpTable {
 };
 
 // An operand that moved between attribute and input across opsets (axes of Squeeze at 13, k of
-// TopK at 10, min/max of Clip at 11, …): language.md §1 law 2. `name` is the attribute's name, and
-// the operand's index where it is an input. Nothing when the operand never moved.
+// TopK at 10, min/max of Clip at 11, …): language.md §1 law 2. `name` is the attribute's name, by
+// which rules call it everywhere; some inputs are called otherwise.
 struct MovedOperand {
   std::string name;
   int input = 0;                             // its index from `since` on
   int since = 13;                            // first opset where it is an input
   AttributeKind kind = AttributeKind::Ints;  // as an attribute
+  int until = INT_MAX;                       // first opset where it is that input no more
+  std::string operand = {};                  // the input's name, where it differs from `name`
+
+  bool is_input_at(int opset) const { return opset >= since && opset < until; }
 };
-std::vector<MovedOperand> moved_operands(std::string_view domain, std::string_view type);
+// Of one operator, newest form first; empty when no operand of it ever moved.
+const std::vector<MovedOperand>& moved_operands(std::string_view domain, std::string_view type);
+// The name by which rules call what was written as `name`: Pad's constant_value is `value`.
+std::string attribute_name(std::string_view domain, std::string_view type, std::string_view name);
+// The input that an attribute became in the newest form of the operator, -1 for a plain one.
+int input_of_attribute(std::string_view domain, std::string_view type, std::string_view name);
 
 }  // namespace rulec

@@ -49,7 +49,7 @@ static void collect(const Collector& to, const Pattern& pattern,
                     const std::vector<std::uint8_t>& path, int eithers) {
   using Probe = RuleProgram::Probe;
   const OpName& op = pattern.ops.front();
-  const auto moved = moved_operands(op.domain, op.type);
+  const auto& moved = moved_operands(op.domain, op.type);
   // Which of two nodes an attribute or operand count is asked of is open below a choice.
   if (eithers == 0) {
     for (const AttributePattern& attribute : pattern.attributes) {
@@ -83,7 +83,7 @@ static void collect(const Collector& to, const Pattern& pattern,
     const bool open = pattern.commutative && i < 2;
     if (open && eithers > 0) continue;
     std::vector<std::uint8_t> below = path;
-    below.push_back(open ? Probe::either : static_cast<std::uint8_t>(i));
+    below.push_back(open ? Probe::either : static_cast<std::uint8_t>(pattern.input_of(i)));
     to.out.push_back({{Probe::What::Operator, below}, operator_text(child.ops.front())});
     collect(to, child, below, eithers + (open ? 1 : 0));
   }

@@ -139,6 +139,9 @@ struct Pattern {
   bool commutative = false;         // operands 0 and 1 in either order
   bool any_arguments = true;        // `Op` without parentheses
   std::vector<PatternId> children;  // arguments, alternatives, …
+  // The input that each argument stands for, where it is not the one of its own place: operands
+  // that are written as attributes are left out of the list, as in Pad(x, 0){pads = p}.
+  std::vector<std::uint8_t> inputs;
   std::vector<AttributePattern> attributes;
   SlotId rest_attributes;          // {..a}
   bool drop_attributes = false;    // {_}: says that free attributes may be dropped
@@ -147,6 +150,8 @@ struct Pattern {
   std::vector<SlotId> results;     // (y, mask) = …; none ids where not named
   int output = 0;                  // which output of the node the parent reads
   int at_least = 0;                // Chain
+
+  std::size_t input_of(std::size_t child) const { return inputs.empty() ? child : inputs[child]; }
 };
 
 // ---- §5, §6 expressions -------------------------------------------------------------------------

@@ -9,7 +9,7 @@
 #include "matcher/firing.h"
 #include "matcher/fit.h"
 #include "matcher/guard.h"
-#include "matcher/match_node.h"
+#include "matcher/matcher.h"
 #include "matcher/region.h"
 #include "matcher/trial.h"
 
@@ -203,11 +203,11 @@ class Firer {
     }
     if (kind == Root::Kind::Scope) return true;
     std::vector<std::vector<Binding>> each;
+    Matcher matcher(model_, use_.rules, use_.ops, use_.options.situation);
     for (NodeId member : use_.roots) {
       std::vector<Binding> bindings(use_.templ.slots.size());
       NearMiss miss;
-      if (!match_node(model_, use_.rules, use_.ops, use_.options.situation, use_.templ.slots,
-                      root.patterns[0], member, bindings, &miss)) {
+      if (!matcher.match_pattern(use_.templ.slots, root.patterns[0], member, bindings, &miss)) {
         miss.rule = match_.rule;
         miss.root = match_.root;
         miss.node = member;

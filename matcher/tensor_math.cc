@@ -176,6 +176,13 @@ bool is_unary_function(std::string_view name) {
   return unary_functions().contains(name);
 }
 
+std::vector<std::string_view> unary_function_names() {
+  std::vector<std::string_view> out;
+  for (const auto& [name, function] : unary_functions())
+    out.push_back(name);
+  return out;
+}
+
 std::optional<Tensor> apply_unary(std::string_view name, const Tensor& a) {
   const auto found = unary_functions().find(name);
   if (found == unary_functions().end()) return std::nullopt;

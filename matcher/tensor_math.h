@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "matcher/rule.h"
 #include "runtime/tensor.h"
@@ -21,6 +22,7 @@ std::optional<Tensor> apply_binary(Operator op, const Tensor& a, const Tensor& b
 
 // sqrt, exp, abs, …; nothing for a name that is none of them.
 bool is_unary_function(std::string_view name);
+std::vector<std::string_view> unary_function_names();
 std::optional<Tensor> apply_unary(std::string_view name, const Tensor& a);
 
 Tensor transposed(const Tensor& tensor, const std::vector<std::int64_t>& permutation);

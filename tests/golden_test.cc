@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "compiler/compile.h"
+#include "compiler/lint.h"
 #include "compiler/rule_files.h"
 #include "grammar/ast_printer.h"
 #include "grammar/parse.h"
@@ -39,7 +40,7 @@ static std::string check_phase(const Source& source, Diagnostics& diagnostics) {
     std::exit(EXIT_FAILURE);
   }
   std::vector<std::string> setting_errors;
-  compile_rules(*files, {}, setting_errors);
+  if (const auto compiled = compile_rules(*files, {}, setting_errors)) lint(*files, *compiled);
   for (const RuleFile& file : files->files)
     if (file.requested)
       for (const Diagnostic& diagnostic : file.diagnostics.all())

@@ -2,6 +2,7 @@
 #include "compiler/command/command.h"
 #include "compiler/command/console.h"
 #include "compiler/command/rules.h"
+#include "compiler/lint.h"
 
 namespace rulec::command {
 
@@ -9,7 +10,10 @@ int check(const CheckOptions& options) {
   if (!options.json && !options.sarif) {
     auto loaded = load_rules(options.rules);
     if (auto* status = std::get_if<int>(&loaded)) return *status;
-    const RuleSet& rules = std::get<LoadedRules>(loaded).compiled.rules;
+    LoadedRules& own_rules = std::get<LoadedRules>(loaded);
+    lint(own_rules.files, own_rules.compiled);
+    ::fmt::print(stderr, "{}", own_rules.files.render());
+    const RuleSet& rules = own_rules.compiled.rules;
     std::size_t own = 0;
     for (const Phase& phase : rules.phases)
       own += phase.rules.size();
@@ -25,11 +29,12 @@ int check(const CheckOptions& options) {
     return input_fault;
   }
   std::vector<std::string> setting_errors;
-  const bool fine = compile_rules(*files, {}, setting_errors).has_value();
+  const auto compiled = compile_rules(*files, {}, setting_errors);
+  if (compiled) lint(*files, *compiled);
   const Diagnostics all = files->all_diagnostics();
   const Source& first = *files->files.back().source;
   ::fmt::print("{}", options.sarif ? render_sarif(first, all) : render_json(first, all));
-  return fine ? done : input_fault;
+  return compiled ? done : input_fault;
 }
 
 }  // namespace rulec::command

@@ -7,7 +7,7 @@
 #include "compiler/command/console.h"
 #include "compiler/command/report.h"
 #include "compiler/command/rules.h"
-#include "grammar/edit_distance.h"
+#include "matcher/edit_distance.h"
 
 namespace rulec::command {
 

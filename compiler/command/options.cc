@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "compiler/command/command.h"
-#include "grammar/edit_distance.h"
+#include "matcher/edit_distance.h"
 
 namespace rulec::command {
 

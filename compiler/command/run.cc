@@ -12,7 +12,7 @@
 #include "compiler/draw.h"
 #include "compiler/image.h"
 #include "compiler/npy.h"
-#include "grammar/edit_distance.h"
+#include "matcher/edit_distance.h"
 #include "matcher/file.h"
 #include "matcher/onnx_value.h"
 #include "runtime/convert.h"

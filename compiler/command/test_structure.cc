@@ -83,27 +83,36 @@ class Structure {
       std::size_t count = node.inputs.size();
       while (count > 0 && !node.inputs[count - 1])
         --count;
-      // An operand that moved from an attribute to an input is written as an attribute.
-      const auto moved = moved_operands(node.domain, node.type);
-      const auto counts = [&](std::size_t i) {
-        return i < call->arguments.size() ||
-               std::none_of(moved.begin(), moved.end(), [&](const MovedOperand& operand) {
-                 return operand.input == static_cast<int>(i);
-               });
+      // An operand that moved from an attribute to an input is written as an attribute, and one
+      // that is written in braces takes no place among the arguments.
+      const auto& moved = moved_operands(node.domain, node.type);
+      const auto is_moved = [&](std::size_t i, bool in_braces) {
+        return std::any_of(moved.begin(), moved.end(), [&](const MovedOperand& operand) {
+          return operand.input == static_cast<int>(i) &&
+                 (!in_braces || (attrs && std::any_of(attrs->attrs.begin(), attrs->attrs.end(),
+                                                      [&](const ast::Attr& attr) {
+                                                        return attr.name.text == operand.name;
+                                                      })));
+        });
       };
+      std::vector<std::size_t> places;
+      for (std::size_t i = 0; places.size() < call->arguments.size(); ++i)
+        if (!is_moved(i, true)) places.push_back(i);
       std::size_t written = 0;
       for (std::size_t i = 0; i < count; ++i)
-        written += counts(i);
+        written +=
+            std::find(places.begin(), places.end(), i) != places.end() || !is_moved(i, false);
       if (written != call->arguments.size())
         return ::fmt::format("{} has {} operands, expected {}", op.text(), written,
                              call->arguments.size());
       for (std::size_t i = 0; i < call->arguments.size(); ++i) {
         const auto& argument = call->arguments[i].value;
         std::string why;
+        const ValueId there = places[i] < node.inputs.size() ? node.inputs[places[i]] : ValueId{};
         if (const auto* plain = std::get_if<ast::PlainArgument>(&argument))
-          why = differs(node.inputs[i], *plain->value);
+          why = differs(there, *plain->value);
         else if (const auto* typed = std::get_if<ast::TypedArgument>(&argument))
-          why = differs_name(node.inputs[i], typed->name.text);
+          why = differs_name(there, typed->name.text);
         if (!why.empty()) return ::fmt::format("operand {} of {}: {}", i + 1, op.text(), why);
       }
     }

@@ -358,10 +358,10 @@ class InstanceMaker {
     if (first) put(spot, inputs, 0, first);
     // Operands that nodes give come first: they say what the others must be.
     const auto take = [&](std::size_t i) -> Status {
-      spot.index = i;
+      spot.index = pattern.input_of(i);
       auto made = value(children[i], &spot, schema);
       if (!made) return made.error();
-      put(spot, inputs, i, *made);
+      put(spot, inputs, spot.index, *made);
       return Done{};
     };
     std::vector<bool> taken(children.size());
@@ -387,7 +387,8 @@ class InstanceMaker {
       if (!taken[i])
         if (Status done = take(i); !done) return done.error();
     place_moved(op, *schema, spot, inputs, moved);
-    if (Status done = fill_up(pattern, *schema, spot, inputs, children.size(), more); !done)
+    const std::size_t listed = children.empty() ? 0 : pattern.input_of(children.size() - 1) + 1;
+    if (Status done = fill_up(pattern, *schema, spot, inputs, listed, more); !done)
       return done.error();
     while (!inputs.empty() && !inputs.back())
       inputs.pop_back();
@@ -489,7 +490,9 @@ class InstanceMaker {
                    std::vector<ValueId>& inputs, const std::vector<Attribute>& moved) {
     for (const Attribute& attribute : moved)
       for (const MovedOperand& one : moved_operands(op.domain, op.type)) {
-        if (one.name != attribute.name) continue;
+        if (one.name != attribute.name ||
+            !one.is_input_at(static_cast<int>(model_.opset(op.domain))))
+          continue;
         auto tensor = tensor_from_attribute(attribute.value);
         if (!tensor) continue;
         if (one.kind == AttributeKind::Int) tensor = tensor->reshaped({1});  // TopK's k

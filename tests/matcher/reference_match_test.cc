@@ -2,6 +2,7 @@
 // The compiled matcher against the naive one: the same matches at every node, the same firings, and
 // a program that leaves out no rule that holds.
 #include <algorithm>
+#include <array>
 
 #include <gtest/gtest.h>
 
@@ -59,10 +60,11 @@ static std::size_t compare(const Model& model, const CompiledRules& compiled,
                            const RuleProgram& program, Matcher& matcher) {
   std::size_t matches = 0;
   std::vector<RuleId> candidates;
+  const NaiveFacts facts(model, compiled.ops);
   for (const NodeId node : model.nodes(model.main())) {
     program.candidates(model, node, candidates);
     for (std::uint32_t i = 0; i < compiled.rules.rules.size(); ++i) {
-      const auto expected = naive_match(model, compiled.rules, compiled.ops, {i}, node);
+      const auto expected = naive_match(model, compiled.rules, facts, {i}, node);
       const auto found = matcher.match({i}, node, nullptr);
       EXPECT_EQ(text_of(model, found), text_of(model, expected))
           << compiled.rules.rules[i].name << " at " << model.node(node).name << "\n"
@@ -117,6 +119,51 @@ TEST(ReferenceMatch, RandomGraphsAndRules) {
   }
   RecordProperty("matches", static_cast<int>(matches));
   EXPECT_GT(matches, 1000U);
+}
+
+// Bodies: what lies in them, what they capture, carry and give out.
+static constexpr const char* loop_graph =
+    "g (float[3] x, int64 n, bool c, float[3] s0) => (float[3] s, float[K,3] all, float[3] z) {"
+    "  s, all = Loop(n, c, s0) <body = b (int64 i, bool go, float[3] st)"
+    "    => (bool goes, float[3] next, float[3] row)"
+    "    { f = Cast<to = 1>(i) m = Mul(st, f) next = Add(m, x) row = Neg(next) goes = Identity(go) "
+    "}>"
+    "  r = Relu(x)"
+    "  z = If(c) <then_branch = t () => (float[3] p) { p = Neg(r) },"
+    "             else_branch = e () => (float[3] q) { q = Abs(s) }> }";
+
+TEST(ReferenceMatch, Bodies) {
+  static constexpr std::array predicates = {
+      "body contains Mul",
+      "body contains Exp",
+      "not body contains Exp",
+      "body contains Add(_, outer o)",
+      "body contains Mul(_, outer o)",
+      "body contains Mul(state st, _)",
+      "body contains Mul(state 0, _)",
+      "body contains Mul(state 1, _)",
+      "body contains Cast(iteration)",
+      "body contains Neg(iteration)",
+      "body contains Neg(Add(Mul, outer o))",
+      "body contains Neg(scan 0)",
+      "users = 2",
+  };
+  std::string text;
+  for (std::size_t i = 0; i < predicates.size(); ++i)
+    text += fmt::format("rule r{}: n @ Loop[{}] -> n{{}}\n", i, predicates[i]);
+  text +=
+      "rule whole: n @ Loop[body is { f = Cast(iteration) m = Mul(state a, f) k = Add(m, outer o) "
+      "w = Neg(k) g = Identity(go) }] -> n{}\n"
+      "rule part: n @ Loop[body is { f = Cast(iteration) m = Mul(state a, f) }] -> n{}\n"
+      "rule branch: n @ If[then_body contains Neg(outer r)](c) -> n{}\n"
+      "rule other: n @ If[else_body contains Neg(outer r)](c) -> n{}\n";
+  const CompiledRules compiled = rules_of(text);
+  ASSERT_FALSE(compiled.rules.phases.empty()) << text;
+  const RuleProgram program = compile_program(compiled.rules, compiled.rules.phases[0].rules);
+  const Model model = model_of(loop_graph);
+  const Situation situation;
+  Matcher matcher(model, compiled.rules, compiled.ops, situation);
+  EXPECT_GE(compare(model, compiled, program, matcher), 8U);
 }
 
 TEST(ReferenceMatch, TheSameFirings) {

@@ -2,8 +2,9 @@
 #pragma once
 
 // The reference for the matcher: recursion that tries every choice in its order and copies its
-// state at every step. No index, no memory, no jumps; slow, and small enough to be read. It knows
-// what expression rules need: no see-through, no bodies, no regions.
+// state at every step. No index, no memory, no jumps; slow, and small enough to be read. It shares
+// no fact, guard or folding with the matcher (naive_facts.h). It knows all forms of patterns, and
+// the guards that the tests' rules use; regions are not its business.
 
 #include <optional>
 #include <string>
@@ -11,10 +12,12 @@
 #include "matcher/match.h"
 #include "matcher/op_table.h"
 #include "matcher/rewrite.h"
+#include "tests/support/naive_facts.h"
 
 namespace rulec::test {
 
-std::optional<Match> naive_match(const Model& model, const RuleSet& rules, const OpTable& ops,
+// `facts` are of this model, as it stands.
+std::optional<Match> naive_match(const Model& model, const RuleSet& rules, const NaiveFacts& facts,
                                  RuleId rule, NodeId root);
 
 // All rules of the set to a fixpoint, every rule tried at every node in every sweep. Gives the

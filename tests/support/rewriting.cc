@@ -14,6 +14,11 @@ Model model_of(const std::string& graph, int opset) {
     ADD_FAILURE() << model.error().message;
     return {};
   }
+  for (const NodeId node : model->nodes(model->main())) {
+    std::string& name = model->node(node).name;
+    for (std::size_t at = name.find("__"); at != name.npos; at = name.find("__"))
+      name.replace(at, 2, "/");
+  }
   std::vector<std::string> warnings;
   infer_types(*model, warnings);
   for (const std::string& warning : warnings)

@@ -12,7 +12,8 @@
 namespace rulec::test {
 
 // A model whose main graph is `graph` ("g (float[N] x) => (float[N] y) { y = Relu(x) }"), with
-// inferred types. Fails the running test when it does not parse.
+// inferred types. `__` in a node's name stands for `/`, which the text form cannot write. Fails the
+// running test when it does not parse.
 Model model_of(const std::string& graph, int opset = 17);
 
 // Fails the running test, with the rendered diagnostics, when the rules do not compile.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "grammar/edit_distance.h"
+#include "matcher/edit_distance.h"
 
 #include <vector>
 
