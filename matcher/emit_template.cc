@@ -193,10 +193,12 @@ Result<std::vector<ValueId>> Emission::emit_template(const Template& templ,
         const std::string from = written_layout(templ, port);
         const std::string to = wanted_layout(inner, statement);
         if (from.empty() || to.empty() || from == to) continue;
-        RuleValue perm{std::vector<RuleValue>{}};
+        std::vector<RuleValue> axes;
         for (const std::int64_t axis : to == "NCHW" ? std::vector<std::int64_t>{0, 3, 1, 2}
                                                     : std::vector<std::int64_t>{0, 2, 3, 1})
-          std::get<std::vector<RuleValue>>(perm.data).push_back({axis});
+          axes.push_back({axis});
+        RuleValue perm;
+        perm.data = std::move(axes);
         const auto turned =
             make_operand("Transpose", {{made->results[i]}}, {}, {{"perm", std::move(perm)}});
         if (!turned) return turned.error();
