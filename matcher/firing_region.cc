@@ -133,7 +133,8 @@ void Replacer::exchange_outputs(Draft& draft, FiringResult& result) {
         model_.rename(value, model_.fresh_value_name(schema->outputs[at].name));
         // An output of a model has a type: where inference knows none, the declared one.
         GraphValue& output = model_.value(value);
-        if (output.type.kind == Type::Kind::Unknown && schema->outputs[at].dtypes.size() == 1)
+        const bool open = !output.type.is_tensor() || output.type.dtype == DType::Undefined;
+        if (open && schema->outputs[at].dtypes.size() == 1)
           output.type = Type::tensor(schema->outputs[at].dtypes[0]);
       }
     }
