@@ -270,9 +270,11 @@ struct Naive {
     if (child.kind == Pattern::Kind::AnyRest || child.kind == Pattern::Kind::Rest) {
       std::vector<Binding> rest;
       for (std::size_t i = index; i < inputs.size(); ++i)
-        rest.push_back({.held = inputs[i]});
+        rest.emplace_back().held = inputs[i];
+      Binding all;
+      all.held = std::move(rest);
       State bound = state;
-      return bind(bound, child.slot, {.held = std::move(rest)}) && next(bound);
+      return bind(bound, child.slot, all) && next(bound);
     }
     const std::size_t operand = swapped && index < 2 ? 1 - index : index;
     const ValueId there = operand < inputs.size() ? inputs[operand] : ValueId{};
