@@ -42,6 +42,7 @@ struct NodeMessages {
 
 }  // namespace
 
+// False: there is too little to infer from.
 static bool fill(const Model& model, const GraphNode& node, NodeMessages& out) {
   out.node.set_op_type(node.type.str());
   out.node.set_domain(node.domain.str());
@@ -53,7 +54,9 @@ static bool fill(const Model& model, const GraphNode& node, NodeMessages& out) {
     const std::string name = "v" + std::to_string(value.index);
     out.node.add_input(name);
     const Type type = type_of(model, value);
-    if (type.kind == Type::Kind::Unknown || out.type_of.contains(name)) continue;
+    // In a function's body nothing has a type; ONNX's inference would call that an error.
+    if (type.kind == Type::Kind::Unknown) return false;
+    if (out.type_of.contains(name)) continue;
     auto message = std::make_unique<onnx::TypeProto>();
     if (!message->ParseFromString(encode_type(type).joined())) return false;
     out.type_of[name] = out.types.emplace_back(std::move(message)).get();
