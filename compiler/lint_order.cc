@@ -23,10 +23,9 @@ static bool is_plain(const RuleSet& rules, const Rule& rule) {
     return false;
   const Pattern& root = rules[rule.root.patterns.front()];
   const auto is_node = [](const Pattern& pattern) { return pattern.kind == Pattern::Kind::Node; };
-  return is_node(root) ||
-         (root.kind == Pattern::Kind::Either &&
-          std::all_of(root.children.begin(), root.children.end(),
-                      [&](PatternId child) { return is_node(rules[child]); }));
+  return is_node(root) || (root.kind == Pattern::Kind::Either &&
+                           std::all_of(root.children.begin(), root.children.end(),
+                                       [&](PatternId child) { return is_node(rules[child]); }));
 }
 
 static bool has_conditions(const RuleSet& rules, const Rule& rule) {

@@ -275,8 +275,7 @@ TEST(OnnxImport, RefusesWhatIsNoModel) {
   for (const char* text : {"", "hello, world", "{\"json\": 1}", "PK\x03\x04"}) {
     const auto model = import_onnx_bytes(text);
     ASSERT_FALSE(model);
-    EXPECT_NE(model.error().message.find("ONNX model"), std::string::npos)
-        << model.error().message;
+    EXPECT_NE(model.error().message.find("ONNX model"), std::string::npos) << model.error().message;
   }
   EXPECT_FALSE(import_onnx("/nonexistent/model.onnx"));
   EXPECT_FALSE(import_onnx_text("this is no model"));
