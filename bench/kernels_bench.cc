@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
 #include "compiler/command/peak.h"
 #include "runtime/kernels.h"
