@@ -90,17 +90,24 @@ static Result<Outputs> run_div(const Call& call) {
   });
 }
 
+// a - floor(a / b) * b: has the sign of b, zero too.
+static double floored_rest(double a, double b) {
+  const double rest = std::fmod(a, b);
+  if (rest == 0) return std::copysign(0.0, b);
+  return (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
 static Result<Outputs> run_mod(const Call& call) {
   const bool c_sign = call.attributes.integer("fmod", 0) != 0;
-  if (!c_sign && is_float(call.tensor(0).dtype())) {
-    return make_error("the attribute fmod must be 1 for operands of type {}",
+  if (!c_sign && call.opset < 28 && is_float(call.tensor(0).dtype())) {
+    return make_error("the attribute fmod must be 1 for operands of type {} before opset 28",
                       name(call.tensor(0).dtype()));
   }
   const Status ok = check_integer_divisor(call.tensor(1));
   if (!ok) return ok.error();
   return on_two(call, [c_sign]<typename T>(T a, T b) {
     if constexpr (std::is_floating_point_v<T>) {
-      return std::fmod(a, b);
+      return c_sign ? std::fmod(a, b) : floored_rest(a, b);
     } else {
       if constexpr (std::is_signed_v<T>) {
         if (b == T{-1}) return T{0};
@@ -257,7 +264,14 @@ static Result<Outputs> run_bit_shift(const Call& call) {
   }
   const bool left = direction == "LEFT";
   return on_bits(call, [left]<typename T>(T value, T by) {
-    if (static_cast<std::make_unsigned_t<T>>(by) >= sizeof(T) * 8) return T{0};
+    // A negative count is out of range like one that is too great. Signed numbers, which came with
+    // opset 28, shift to the right arithmetically.
+    constexpr T width = sizeof(T) * 8;
+    const bool in_range = by >= T{0} && by < width;
+    if (std::is_signed_v<T> && !left) {
+      return static_cast<T>(value >> (in_range ? by : static_cast<T>(width - 1)));
+    }
+    if (!in_range) return T{0};
     const auto wide = static_cast<std::uint64_t>(static_cast<std::make_unsigned_t<T>>(value));
     return static_cast<T>(left ? wide << by : wide >> by);
   });

@@ -31,6 +31,23 @@ TEST(GenericArithmetic, IntegersWrap) {
             (Numbers{-1, 1}));
 }
 
+TEST(GenericArithmetic, ModOfFloatsHasTheDivisorsSign) {
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  const Tensor a = floats({7}, {-7, 7, -6, 0, 2, -2, 5.5});
+  const Tensor b = floats({7}, {3, -3, 3, -3, inf, inf, 2});
+  for (const DType dtype : {DType::F16, DType::F32, DType::F64}) {
+    const Tensor y = apply("Mod", 28, {convert(a, dtype), convert(b, dtype)});
+    EXPECT_EQ(y.numbers(), (Numbers{2, -2, 0, 0, 2, inf, 1.5}));
+    EXPECT_FALSE(std::signbit(y.number(2)));
+    EXPECT_TRUE(std::signbit(y.number(3)));
+  }
+  for (const auto& [x, by] : {std::pair{inf, 1.0}, {1.0, 0.0}, {1.0, std::nan("")}}) {
+    EXPECT_TRUE(std::isnan(apply("Mod", 28, {floats({1}, {x}), floats({1}, {by})}).number(0)));
+  }
+  EXPECT_EQ(apply("Mod", 28, {a, b}, {{"fmod", std::int64_t{1}}}).number(0), -1);
+  EXPECT_FALSE(try_apply("Mod", 13, {a, b}));
+}
+
 TEST(GenericArithmetic, RefusesWhatHasNoResult) {
   EXPECT_EQ(try_apply("Div", 14, {longs({2}, {1, 1}), longs({2}, {1, 0})}).error().message,
             "Div: operand 1 is zero at element 1: an integer cannot be divided by it");
@@ -123,6 +140,18 @@ TEST(GenericBits, ShiftsBeyondTheWidthGiveZero) {
             (Numbers{240, 0}));
   EXPECT_EQ(apply("BitShift", 11, {x, by}, {{"direction", std::string("RIGHT")}}).numbers(),
             (Numbers{15, 0}));
+}
+
+TEST(GenericBits, SignedNumbersShiftArithmetically) {
+  const Numbers x = {-8, -8, -8, 8, 8, 8, 127};
+  const Numbers by = {1, -1, 40, 1, -1, 40, 1};
+  for (const DType dtype : {DType::I8, DType::I16, DType::I32}) {
+    const std::vector<Tensor> operands = {numbers(dtype, {7}, x), numbers(dtype, {7}, by)};
+    EXPECT_EQ(apply("BitShift", 28, operands, {{"direction", std::string("RIGHT")}}).numbers(),
+              (Numbers{-4, -1, -1, 4, 0, 0, 63}));
+    EXPECT_EQ(apply("BitShift", 28, operands, {{"direction", std::string("LEFT")}}).numbers(),
+              (Numbers{-16, 0, 0, 16, 0, 0, dtype == DType::I8 ? -2.0 : 254.0}));
+  }
 }
 
 }  // namespace
