@@ -9,6 +9,7 @@
 #include <set>
 
 #include "compiler/library_path.h"
+#include "compiler/package/lock.h"
 #include "grammar/parse.h"
 #include "matcher/edit_distance.h"
 
@@ -65,6 +66,28 @@ class Loader {
   Loader(const std::vector<fs::path>& rule_path, RuleFiles& out)
       : rule_path_(rule_path), out_(out) {}
 
+  // The locks that rule the files and packages that are asked for.
+  Status read_locks(const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      auto lock = find_lock(is_file(name) ? fs::path(name).parent_path() : fs::path());
+      if (!lock) return lock.error();
+      if (!*lock) continue;
+      const auto same = [&](const Lock& other) { return other.folder == (*lock)->folder; };
+      if (std::any_of(locks_.begin(), locks_.end(), same)) continue;
+      for (const Lock& other : locks_)
+        for (const LockedPackage& a : other.packages)
+          for (const LockedPackage& b : (*lock)->packages)
+            if (a.name == b.name && a.hash != b.hash)
+              return make_error(
+                  "two locks pin different versions of `{}`: {} in {}, {} in {}; take the rules of "
+                  "one of them, or bring the locks together",
+                  a.name, to_string(a.version), shown(other.folder), to_string(b.version),
+                  shown((*lock)->folder));
+      locks_.push_back(std::move(**lock));
+    }
+    return Done{};
+  }
+
   Status load_prelude() {
     for (std::string_view name : prelude) {
       auto indices = load_package(std::string(name));
@@ -75,9 +98,8 @@ class Loader {
   }
 
   Status load_named(const std::string& name) {
-    const bool is_file = name.find('/') != name.npos || name.ends_with(".rules");
     std::vector<std::size_t> indices;
-    if (is_file) {
+    if (is_file(name)) {
       auto index = load_file(name, name);
       if (!index) return index.error();
       indices = {*index};
@@ -94,10 +116,16 @@ class Loader {
   Result<std::vector<std::size_t>> load_package(const std::string& name) {
     auto paths = find_package(name);
     if (!paths) return paths.error();
+    std::string opset;
+    if (auto range = manifest_opset(paths->front()); range)
+      opset = std::move(*range);
+    else
+      return range.error();
     std::vector<std::size_t> out;
     for (const fs::path& path : *paths) {
       auto index = load_file(path, name);
       if (!index) return index.error();
+      out_.files[*index].package_opset = opset;
       out.push_back(*index);
     }
     return out;
@@ -152,6 +180,31 @@ class Loader {
   }
 
  private:
+  static bool is_file(const std::string& name) {
+    return name.find('/') != name.npos || name.ends_with(".rules");
+  }
+
+  // The opset range of the manifest above a package's file; an Error when the package is not for
+  // this rulec.
+  Result<std::string> manifest_opset(const fs::path& file) const {
+    std::error_code code;
+    fs::path folder = file.parent_path();
+    for (int up = 0; up < 4 && !folder.empty(); ++up, folder = folder.parent_path()) {
+      const bool root = std::any_of(rule_path_.begin(), rule_path_.end(),
+                                    [&](const fs::path& one) { return one == folder; });
+      if (root) break;
+      if (!fs::is_regular_file(folder / manifest_name, code)) continue;
+      auto manifest = read_manifest(folder);
+      if (!manifest) return manifest.error();
+      auto own = parse_version(RULEC_VERSION);
+      if (own && !manifest->rulec.holds(*own))
+        return make_error("package `{}` {} is for rulec {}; this is {}", manifest->name,
+                          to_string(manifest->version), manifest->rulec.text, RULEC_VERSION);
+      return manifest->opset.text;
+    }
+    return std::string();
+  }
+
   Result<std::vector<std::size_t>> load_import(const ast::Import& import, const fs::path& from) {
     if (!import.is_path) return load_package(import.what.text);
     auto index = load_file(from.parent_path() / import.what.text, import.what.text);
@@ -163,17 +216,19 @@ class Loader {
   Result<std::vector<fs::path>> find_package(const std::string& name) const {
     std::string relative = name;
     std::replace(relative.begin(), relative.end(), '.', '/');
-    for (const fs::path& folder : rule_path_) {
-      std::error_code code;
-      if (const fs::path file = folder / (relative + ".rules"); fs::is_regular_file(file, code))
-        return std::vector<fs::path>{file};
-      std::vector<fs::path> files;
-      for (fs::directory_iterator it(folder / relative, code), end; !code && it != end;
-           it.increment(code))
-        if (it->path().extension() == ".rules") files.push_back(it->path());
-      std::sort(files.begin(), files.end());
-      if (!files.empty()) return files;
+    for (const Lock& lock : locks_) {
+      const LockedPackage* pinned = lock.find(name);
+      if (pinned == nullptr) continue;
+      auto folder = locked_folder(lock, *pinned, rule_path_);
+      if (!folder) return folder.error();
+      const fs::path inside =
+          name == pinned->name ? fs::path() : package_path(name.substr(pinned->name.size() + 1));
+      if (auto files = files_at(*folder, inside); !files.empty()) return files;
+      return make_error("package `{}` {} has no part `{}`", pinned->name,
+                        to_string(pinned->version), name);
     }
+    for (const fs::path& folder : rule_path_)
+      if (auto files = files_at(folder, relative); !files.empty()) return files;
     std::error_code code;
     if (fs::exists(name, code))
       return make_error(
@@ -187,10 +242,37 @@ class Loader {
     return Error{message};
   }
 
+  // `relative` as a file, or every rule file of it as a folder.
+  static std::vector<fs::path> files_at(const fs::path& folder, const fs::path& relative) {
+    std::error_code code;
+    if (!relative.empty())
+      if (const fs::path file = folder / (relative.string() + ".rules");
+          fs::is_regular_file(file, code))
+        return {file};
+    std::vector<fs::path> files;
+    for (fs::directory_iterator it(folder / relative, code), end; !code && it != end;
+         it.increment(code))
+      if (it->path().extension() == ".rules") files.push_back(it->path());
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+
+  // A folder as a reader knows it: from where he stands, where that is shorter.
+  static std::string shown(const fs::path& folder) {
+    std::error_code code;
+    const fs::path here = fs::current_path(code);
+    const std::string near = folder.lexically_relative(here).string();
+    return near.empty() || near.starts_with("..") ? folder.string() : near;
+  }
+
+  // The library's own place is nobody's business, and another one on each machine.
   std::vector<std::string> folders() const {
+    const std::vector<fs::path> library = library_rule_path();
     std::vector<std::string> out;
     for (const fs::path& folder : rule_path_)
-      out.push_back(folder.string());
+      if (std::find(library.begin(), library.end(), folder) == library.end())
+        out.push_back(shown(folder));
+    out.emplace_back("the library of rulec");
     return out;
   }
 
@@ -216,6 +298,7 @@ class Loader {
 
   const std::vector<fs::path>& rule_path_;
   RuleFiles& out_;
+  std::vector<Lock> locks_;
   std::vector<std::size_t> prelude_;
   std::map<std::string, std::size_t> by_path_;
   std::set<std::string> loading_;
@@ -228,6 +311,7 @@ Result<RuleFiles> load_rule_files(const std::vector<std::string>& names,
                                   const std::string& command_line) {
   RuleFiles out;
   Loader loader(rule_path, out);
+  if (auto status = loader.read_locks(names); !status) return status.error();
   if (auto status = loader.load_prelude(); !status) return status.error();
   if (!command_line.empty()) {
     auto index = loader.load_text("<command line>", "<command line>", command_line);

@@ -4,7 +4,9 @@
 // The rule files of one run: those named with -r, what they import, and the prelude. Reads and
 // parses, resolves nothing. A name with a `/` or ending in `.rules` is a file; any other is a
 // package, looked up on the rule path: `tfod.efficientdet` is tfod/efficientdet.rules, or all rule
-// files of the folder tfod/efficientdet. Files of one package see one another.
+// files of the folder tfod/efficientdet. Files of one package see one another. Packages that a
+// rules.lock beside the files (or above them) pins are loaded from where it says, their bytes
+// checked.
 
 #include <filesystem>
 #include <memory>
@@ -24,6 +26,7 @@ struct RuleFile {
   std::filesystem::path path;
   std::string package;          // as its `package` line says; empty for a script
   std::string package_version;  // "1.2.0"
+  std::string package_opset;    // the range that its manifest states; empty: any
   std::unique_ptr<Source> source;
   std::optional<ast::File> file;  // nothing when it did not parse
   Diagnostics diagnostics;

@@ -9,6 +9,7 @@
 #include "matcher/emit.h"
 #include "matcher/facts.h"
 #include "matcher/guard.h"
+#include "matcher/label.h"
 #include "matcher/origin.h"
 #include "matcher/retype.h"
 #include "matcher/target.h"
@@ -380,7 +381,7 @@ std::optional<FiringResult> Replacer::fire(const Match& match, NearMiss* miss) {
   }
   FiringResult result;
   result.firing.rule = match.rule;
-  result.firing.root = model_.node(match.root).name;
+  result.firing.root = label(model_, match.root);
   const Scope scope = draft.scope(model_, rules_, ops_, options_.situation);
   for (std::size_t i = 0; i < rule.slots.size(); ++i) {
     if (!draft.slots[i].bound() || rule.slots[i].kind == SlotKind::Attributes) continue;

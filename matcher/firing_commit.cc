@@ -6,6 +6,7 @@
 
 #include "matcher/facts.h"
 #include "matcher/firing.h"
+#include "matcher/label.h"
 
 namespace rulec {
 
@@ -241,7 +242,9 @@ void Replacer::sweep(Draft& draft, FiringResult& result) {
     open.pop_back();
     if (!model_.node(id).alive || contains(draft.made, id) || !is_unused(model_, id)) continue;
     const std::vector<ValueId> reads = reads_of(model_, id);
-    result.firing.removed.push_back(model_.node(id).name);
+    const auto known = draft.labels.find(id.index);
+    result.firing.removed.push_back(known != draft.labels.end() ? known->second
+                                                                : label(model_, id));
     model_.remove_node(id);
     for (const ValueId value : reads) {
       if (!value || !model_.value(value).alive) continue;
@@ -259,6 +262,8 @@ void Replacer::sweep(Draft& draft, FiringResult& result) {
 }
 
 void Replacer::commit(Draft& draft, FiringResult& result) {
+  for (const NodeId node : draft.match.nodes)
+    draft.labels[node.index] = label(model_, node);
   for (const Exchange& one : draft.exchanges)
     forward(draft, one, result);
   if (!draft.new_outputs.empty()) exchange_outputs(draft, result);
@@ -266,7 +271,7 @@ void Replacer::commit(Draft& draft, FiringResult& result) {
     model_.value(value).type = std::move(type);
   sweep(draft, result);
   for (const NodeId node : draft.made) {
-    result.firing.added.push_back(model_.node(node).name);
+    result.firing.added.push_back(label(model_, node));
   }
   result.made = draft.made;
 }

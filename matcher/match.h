@@ -58,6 +58,7 @@ struct NearMiss {
       kind;  // "operator", "attribute", "constant", "type", "use", "guard", "arity", "region", …
   std::string expected, found;
   int matched = 0;  // pattern nodes that held: the deeper, the nearer
+  std::vector<std::pair<PatternId, NodeId>> held = {};  // these, in the order they were found
 };
 
 struct Scope;

@@ -325,6 +325,7 @@ void Matcher::miss(NodeId node, const Place& place, std::string_view kind, std::
   miss_->expected = std::move(expected);
   miss_->found = std::move(found);
   miss_->matched = deepest_;
+  miss_->held = pattern_nodes_;
 }
 
 Scope Matcher::scope(NodeId self) const {

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "matcher/dependence.h"
+#include "matcher/label.h"
 #include "matcher/proof.h"
 
 namespace rulec {
@@ -93,7 +94,7 @@ bool Proof::missing(int bound) {
 void Proof::finish() {
   Firing& firing = out_.firing;
   for (NodeId id : made_) {
-    if (model().node(id).alive) firing.added.push_back(model().node(id).name);
+    if (model().node(id).alive) firing.added.push_back(label(model(), id));
   }
   firing.notes.insert(firing.notes.begin(), trial_.notes.begin(), trial_.notes.end());
   if (use_.templ.bodies.size() > 1) {
@@ -134,7 +135,7 @@ std::vector<std::string> sweep(Model& model, GraphId graph, const Model& before)
     const bool had_use =
         std::any_of(outputs.begin(), outputs.end(), [&](ValueId v) { return v && was_used(v); });
     if (unused && had_use) {
-      removed.push_back(model.node(id).name);
+      removed.push_back(label(model, id));
       model.remove_node(id);
     }
     id = previous;

@@ -15,6 +15,7 @@
 #include "matcher/facts.h"
 #include "matcher/firing.h"
 #include "matcher/guard.h"
+#include "matcher/label.h"
 #include "matcher/matcher.h"
 #include "matcher/onnx_io.h"
 #include "matcher/passes.h"
@@ -122,13 +123,12 @@ static std::string rule_text(const Rule& rule) {
 std::string Rewriter::nearest(RuleId rule) const {
   std::string out;
   for (const NearMiss& miss : misses_[rule.index]) {
-    const GraphNode* at = miss.node ? &model_.node(miss.node) : nullptr;
     if (miss.expected.empty()) {
       out += fmt::format("\n  {}", miss.found);
       continue;
     }
     out += fmt::format("\n  nearest miss: {}{} wanted {}, found {}",
-                       at != nullptr ? fmt::format("at {} `{}`: ", at->type, at->name) : "",
+                       miss.node ? fmt::format("at `{}`: ", label(model_, miss.node)) : "",
                        miss.kind, miss.expected, miss.found);
   }
   return out;
@@ -420,6 +420,9 @@ void Rewriter::fired(RuleId rule, Firing firing, const Phase& phase) {
 }
 
 bool Rewriter::fire_match(const Match& match, const Phase& phase, VisitOrder* order) {
+  if (options_.most_firings &&
+      static_cast<std::int64_t>(report_.firings.size()) >= *options_.most_firings)
+    return false;
   const Rule& rule = rules_[match.rule];
   const std::pair<std::uint32_t, std::uint32_t> key{match.rule.index, match.root.index};
   if (rule.call) {

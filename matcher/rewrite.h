@@ -34,6 +34,8 @@ struct RewriteOptions {
   Verify verify = Verify::Each;
   std::uint64_t seed = 0;   // of the probes
   bool near_misses = true;  // collect them (costs a little)
+  // No more than these, then the rewrite ends: to find the one after which numbers differ.
+  std::optional<std::int64_t> most_firings = {};
 };
 
 // How near two sides of a proof came.
@@ -47,8 +49,8 @@ struct Verification {
 struct Firing {
   RuleId rule;
   std::string phase;
-  std::string root;                                                 // name of the root node
-  std::vector<std::string> removed, added;                          // node names
+  std::string root;                                                 // label of the root node
+  std::vector<std::string> removed, added;                          // labels of nodes
   std::vector<std::pair<std::string, std::string>> captures;        // slot, rendered value
   std::vector<std::pair<std::string, std::vector<double>>> fitted;  // parameter, what was found
   std::vector<std::string> adaptors;  // "Transpose [0,3,1,2] behind `out`"

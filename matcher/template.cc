@@ -9,6 +9,7 @@
 #include "matcher/firing.h"
 #include "matcher/fit.h"
 #include "matcher/guard.h"
+#include "matcher/label.h"
 #include "matcher/matcher.h"
 #include "matcher/region.h"
 #include "matcher/trial.h"
@@ -192,7 +193,7 @@ class Firer {
     const Root::Kind kind = use_.rule.root.kind;
     use_.roots = kind == Root::Kind::Pattern ? std::vector{match_.root} : match_.nodes;
     use_.graph = model_.node(use_.roots[0]).graph;
-    root_name_ = model_.node(match_.root).name;
+    root_name_ = label(model_, match_.root);
     use_.captured.resize(use_.templ.slots.size());
     if (!use_.templ.root) return true;
     const Root& root = *use_.templ.root;

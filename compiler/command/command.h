@@ -73,6 +73,7 @@ struct ExplainOptions {
   std::string model;
   RewriteFlags flags;
   std::string rule, node;
+  std::string html;  // a page instead of text
   bool json = false;
 };
 int explain(const ExplainOptions& options);
@@ -83,8 +84,28 @@ struct InspectOptions {
 };
 int inspect(const InspectOptions& options);
 
+struct PkgOptions {
+  std::string action;         // init, add, lock, vendor, publish, diff
+  std::string folder = ".";   // of the manifest
+  std::string source, other;  // what is added; the index; both sides of a diff
+  std::string name, range, revision, subfolder, corpus;
+  std::vector<std::string> rule_path;
+  bool check = false, json = false;
+};
+int pkg(const PkgOptions& options);
+int package_diff(const PkgOptions& options);
+
+struct DocOptions {
+  RuleOptions rules;  // none: the library
+  std::string out;    // empty: standard output
+  bool check = false;
+};
+int doc(const DocOptions& options);
+
 struct VerifyOptions {
   std::string a, b;
+  bool bisect = false;
+  RewriteFlags flags;  // the rules that made B of A, for --bisect
   double rtol = 1e-3, atol = 1e-5;
   std::uint64_t seed = 0;
   int trials = 3;

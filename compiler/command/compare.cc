@@ -185,7 +185,8 @@ static Result<std::vector<std::pair<ValueId, Value>>> feeds_of(const Model& mode
   return feeds;
 }
 
-Status compare_with_original(const std::string& path, const Model& rewritten, std::uint64_t seed) {
+Status compare_with_original(const std::string& path, const Model& rewritten, std::uint64_t seed,
+                             double rtol, double atol) {
   auto original = import_onnx(path);
   if (!original) return original.error();
   std::vector<std::pair<std::string, std::pair<ValueId, ValueId>>> outputs;
@@ -223,7 +224,7 @@ Status compare_with_original(const std::string& path, const Model& rewritten, st
           "the rewritten model fails where the original does not (seed {}, trial {}): {}", seed,
           trial, b.error().message);
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      const auto found = difference(outputs[i].first, (*a)[i], (*b)[i], 1e-3, 1e-5);
+      const auto found = difference(outputs[i].first, (*a)[i], (*b)[i], rtol, atol);
       if (!found.ok)
         return make_error(
             "the rewritten model differs from the original (seed {}, trial {}): output {}; largest "

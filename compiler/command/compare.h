@@ -29,6 +29,7 @@ OutputDifference difference(const std::string& name, const Value& a, const Value
                             double atol);
 
 // The original file against its rewritten form; an Error says which output differs, and by what.
-Status compare_with_original(const std::string& path, const Model& rewritten, std::uint64_t seed);
+Status compare_with_original(const std::string& path, const Model& rewritten, std::uint64_t seed,
+                             double rtol = 1e-3, double atol = 1e-5);
 
 }  // namespace rulec::command

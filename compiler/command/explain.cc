@@ -5,47 +5,142 @@
 
 #include "compiler/command/command.h"
 #include "compiler/command/console.h"
+#include "compiler/command/explain_html.h"
 #include "compiler/command/report.h"
 #include "compiler/command/rules.h"
 #include "matcher/edit_distance.h"
+#include "matcher/file.h"
+#include "matcher/label.h"
 
 namespace rulec::command {
 
-static std::string node_name(const Model& model, NodeId id) {
-  if (!id || id.index >= model.node_capacity()) return "";
-  const GraphNode& node = model.node(id);
-  return node.name.empty() ? ::fmt::format("{} ({})", id, node.type) : std::string(node.name);
+using Json = nlohmann::ordered_json;
+
+static Json span_json(const Place& place) {
+  return {{"file", place.file},
+          {"line", place.line},
+          {"column", place.column},
+          {"begin", place.begin},
+          {"end", place.end}};
 }
 
-static nlohmann::ordered_json to_json(const Model& model, const NearMiss& miss) {
-  return {{"root", node_name(model, miss.root)},
+static Json to_json(const RuleSet& rules, const Model& model, const NearMiss& miss) {
+  Json matched = Json::array();
+  for (const auto& [pattern, node] : miss.held)
+    matched.push_back(
+        {{"pattern_span", span_json(rules[pattern].place)}, {"node", label(model, node)}});
+  return {{"root", label(model, miss.root)},
           {"score", miss.matched},
+          {"matched", matched},
           {"failed",
-           {{"pattern_span",
-             {{"file", miss.place.file},
-              {"line", miss.place.line},
-              {"column", miss.place.column},
-              {"begin", miss.place.begin},
-              {"end", miss.place.end}}},
-            {"node", node_name(model, miss.node)},
+           {{"pattern_span", span_json(miss.place)},
+            {"node", label(model, miss.node)},
             {"kind", miss.kind},
             {"expected", miss.expected},
             {"found", miss.found}}}};
 }
 
-static void print(const RuleFiles& files, const Model& model, const NearMiss& miss) {
-  ::fmt::print("  near miss at `{}`", node_name(model, miss.root));
-  if (miss.node && miss.node != miss.root) ::fmt::print(", at `{}`", node_name(model, miss.node));
+static Json to_json(const Firing& firing) {
+  Json captures = Json::object(), fitted = Json::object();
+  for (const auto& [name, value] : firing.captures)
+    captures[name] = value;
+  for (const auto& [name, values] : firing.fitted)
+    fitted[name] = values.size() == 1 ? Json(values.front()) : Json(values);
+  return {{"root", firing.root},   {"phase", firing.phase},      {"removed", firing.removed},
+          {"added", firing.added}, {"captures", captures},       {"fitted", fitted},
+          {"notes", firing.notes}, {"adaptors", firing.adaptors}};
+}
+
+// The text of a place, cut at the end of its line.
+static std::string_view text_of(const RuleFiles& files, const Place& place) {
+  for (const RuleFile& file : files.files) {
+    if (file.source->name() != place.file || place.end > file.source->text().size()) continue;
+    std::string_view text = file.source->text().substr(place.begin, place.end - place.begin);
+    return text.substr(0, text.find('\n'));
+  }
+  return "";
+}
+
+// How many characters a text has, for underlining.
+static std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
+static void print(const Rewritten& rewritten, const NearMiss& miss, std::size_t rank) {
+  const Model& model = rewritten.model;
+  const RuleFiles& files = rewritten.rules.files;
+  ::fmt::print("  near miss {} at `{}`", rank, label(model, miss.root));
+  if (miss.node && miss.node != miss.root) ::fmt::print(", at `{}`", label(model, miss.node));
   ::fmt::print(" ({} node{} matched) [{}]\n", miss.matched, miss.matched == 1 ? "" : "s",
                miss.kind);
   for (const RuleFile& file : files.files)
     if (file.source->name() == miss.place.file && miss.place.line > 0) {
       const std::string_view line = file.source->line(miss.place.line);
-      ::fmt::print("    {}:{}:{}\n      {}\n      {:>{}}\n", miss.place.file, miss.place.line,
-                   miss.place.column, line, '^', miss.place.column);
+      const std::size_t width = std::max<std::size_t>(1, width_of(text_of(files, miss.place)));
+      ::fmt::print("    {}:{}:{}\n      {}\n      {:>{}}{:~>{}}\n", miss.place.file,
+                   miss.place.line, miss.place.column, line, '^', miss.place.column, "", width - 1);
     }
   if (!miss.expected.empty()) ::fmt::print("    expected {}\n", miss.expected);
   if (!miss.found.empty()) ::fmt::print("    found    {}\n", miss.found);
+  for (const auto& [pattern, node] : miss.held)
+    ::fmt::print("    matched  {} is `{}`\n",
+                 text_of(files, rewritten.rules.compiled.rules[pattern].place), label(model, node));
+}
+
+static void print(const Firing& firing) {
+  ::fmt::print(
+      "  at `{}`: removed {}; added {}\n", firing.root, ::fmt::join(firing.removed, ", "),
+      firing.added.empty() ? "nothing" : ::fmt::format("{}", ::fmt::join(firing.added, ", ")));
+  for (const auto& [name, value] : firing.captures)
+    ::fmt::print("    {} = {}\n", name, value);
+  for (const auto& [name, values] : firing.fitted)
+    ::fmt::print("    {} = {:.7g} (found)\n", name, ::fmt::join(values, ", "));
+  for (const std::string& note : firing.notes)
+    ::fmt::print("    {}\n", note);
+  for (const std::string& adaptor : firing.adaptors)
+    ::fmt::print("    adaptor {}\n", adaptor);
+  if (firing.verified)
+    ::fmt::print("    proven on {} probes: largest difference {:.2g}\n", firing.verified->trials,
+                 firing.verified->max_abs);
+}
+
+// The rules that a name means: of the files asked for where there is one, else of those imported.
+static std::vector<RuleId> named(const Rewritten& rewritten, const std::string& name,
+                                 std::vector<std::string>& names) {
+  const RuleSet& rules = rewritten.rules.compiled.rules;
+  std::vector<RuleId> own, others;
+  for (const RuleStatistics& statistics : phase_rules(rewritten)) {
+    const Rule& rule = rules[statistics.rule];
+    names.push_back(rule.name);
+    if (!name.empty() && rule.name != name && rule.package + "." + rule.name != name) continue;
+    const auto& files = rewritten.rules.files.files;
+    const bool requested = std::any_of(files.begin(), files.end(), [&](const RuleFile& file) {
+      return file.requested && file.source->name() == rule.place.file;
+    });
+    (requested || name.empty() ? own : others).push_back(statistics.rule);
+  }
+  return own.empty() ? others : own;
+}
+
+// Nearest first; those at a node that the rule replaced in the end are of no interest.
+static std::vector<const NearMiss*> misses_of(const Rewritten& rewritten, RuleId rule,
+                                              const std::string& node) {
+  const auto& firings = rewritten.report.firings;
+  const bool fired = std::any_of(firings.begin(), firings.end(),
+                                 [&](const Firing& firing) { return firing.rule == rule; });
+  std::vector<const NearMiss*> out;
+  for (const NearMiss& miss : rewritten.report.near_misses) {
+    if (miss.rule != rule || (miss.expected.empty() && miss.found.empty())) continue;
+    if (fired && !rewritten.model.node(miss.root).alive) continue;
+    if (node.empty() || is_called(rewritten.model, miss.root, node) ||
+        is_called(rewritten.model, miss.node, node))
+      out.push_back(&miss);
+  }
+  std::stable_sort(out.begin(), out.end(),
+                   [](const NearMiss* a, const NearMiss* b) { return a->matched > b->matched; });
+  return out;
 }
 
 int explain(const ExplainOptions& options) {
@@ -53,12 +148,8 @@ int explain(const ExplainOptions& options) {
   if (const auto* status = std::get_if<int>(&result)) return *status;
   const Rewritten& rewritten = std::get<Rewritten>(result);
   const RuleSet& rules = rewritten.rules.compiled.rules;
-  std::vector<RuleId> chosen;
   std::vector<std::string> names;
-  for (const RuleStatistics& statistics : phase_rules(rewritten)) {
-    names.push_back(rules[statistics.rule].name);
-    if (options.rule.empty() || names.back() == options.rule) chosen.push_back(statistics.rule);
-  }
+  const std::vector<RuleId> chosen = named(rewritten, options.rule, names);
   if (chosen.empty()) {
     const std::string near = nearest_name(options.rule, names);
     complain("there is no rule `{}` in these files{}; they have {}", options.rule,
@@ -66,44 +157,51 @@ int explain(const ExplainOptions& options) {
              ::fmt::join(names, ", "));
     return input_fault;
   }
-  nlohmann::ordered_json all = nlohmann::json::array();
-  for (RuleId id : chosen) {
+  Json all = Json::array();
+  std::vector<Explained> pages;
+  for (const RuleId id : chosen) {
     const Rule& rule = rules[id];
-    std::vector<const NearMiss*> misses;
-    for (const NearMiss& miss : rewritten.report.near_misses)
-      if (miss.rule == id &&
-          (options.node.empty() || node_name(rewritten.model, miss.root) == options.node ||
-           node_name(rewritten.model, miss.node) == options.node))
-        misses.push_back(&miss);
-    std::stable_sort(misses.begin(), misses.end(),
-                     [](const NearMiss* a, const NearMiss* b) { return a->matched > b->matched; });
-    const auto fired =
-        std::count_if(rewritten.report.firings.begin(), rewritten.report.firings.end(),
-                      [&](const Firing& firing) { return firing.rule == id; });
+    Explained one{id, {}, misses_of(rewritten, id, options.node)};
+    std::size_t fired = 0;
+    for (const Firing& firing : rewritten.report.firings) {
+      if (firing.rule != id) continue;
+      ++fired;
+      if (options.node.empty() || firing.root == options.node ||
+          std::find(firing.removed.begin(), firing.removed.end(), options.node) !=
+              firing.removed.end())
+        one.firings.push_back(&firing);
+    }
+    if (!options.html.empty()) {
+      pages.push_back(std::move(one));
+      continue;
+    }
     if (options.json) {
-      nlohmann::ordered_json near = nlohmann::json::array();
-      for (const NearMiss* miss : misses)
-        near.push_back(to_json(rewritten.model, *miss));
-      all.push_back({{"rule", rule.name}, {"fired", fired}, {"near_misses", near}});
+      Json near = Json::array(), firings = Json::array();
+      for (const NearMiss* miss : one.misses)
+        near.push_back(to_json(rules, rewritten.model, *miss));
+      for (const Firing* firing : one.firings)
+        firings.push_back(to_json(*firing));
+      all.push_back(
+          {{"rule", rule.name}, {"fired", fired}, {"firings", firings}, {"near_misses", near}});
       continue;
     }
     ::fmt::print("{} ({}:{})\n  fired {} time{}\n", bold(rule.name), rule.place.file,
                  rule.place.line, fired, fired == 1 ? "" : "s");
-    for (const Firing& firing : rewritten.report.firings) {
-      if (firing.rule != id) continue;
-      ::fmt::print("  at `{}`: removed {}, added {}\n", firing.root, firing.removed.size(),
-                   ::fmt::join(firing.added, ", "));
-      for (const auto& [name, value] : firing.captures)
-        ::fmt::print("    {} = {}\n", name, value);
-      for (const std::string& note : firing.notes)
-        ::fmt::print("    {}\n", note);
-    }
-    for (const NearMiss* miss : misses)
-      print(rewritten.rules.files, rewritten.model, *miss);
-    if (fired == 0 && misses.empty())
+    for (const Firing* firing : one.firings)
+      print(*firing);
+    for (std::size_t i = 0; i < one.misses.size(); ++i)
+      print(rewritten, *one.misses[i], i + 1);
+    if (fired == 0 && one.misses.empty())
       ::fmt::print("  nothing in the model looks like its pattern\n");
   }
-  if (options.json) ::fmt::print("{}\n", (options.rule.empty() ? all : all.front()).dump(2));
+  if (options.json)
+    ::fmt::print("{}\n", (options.rule.empty() ? all : all.front())
+                             .dump(2, ' ', false, Json::error_handler_t::replace));
+  if (!options.html.empty())
+    if (Status written = write_file(options.html, explain_page(rewritten, pages)); !written) {
+      complain("{}", written.error().message);
+      return input_fault;
+    }
   return done;
 }
 

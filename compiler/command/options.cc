@@ -20,7 +20,8 @@ static void add_rules(CLI::App& app, RuleOptions& rules, bool required) {
   app.add_option("--target", rules.target, "what to build for: cpu, tensorrt@8.5, …");
 }
 
-static void add_rewrite_flags(CLI::App& app, RewriteFlags& flags, bool rules_required) {
+static void add_rewrite_flags(CLI::App& app, RewriteFlags& flags, bool rules_required,
+                              bool seed = true) {
   add_rules(app, flags.rules, rules_required);
   app.add_option("--allow", flags.allow, "classes of rules to let fire: approx, unsafe")
       ->delimiter(',')
@@ -38,7 +39,7 @@ static void add_rewrite_flags(CLI::App& app, RewriteFlags& flags, bool rules_req
   app.add_flag("--strict", flags.strict, "refuse rules that assume something of the inputs");
   app.add_flag("--keep-shapes", flags.keep_shapes, "never narrow an unknown input dimension");
   app.add_option("--opset", flags.opset, "convert to this opset first");
-  app.add_option("--seed", flags.seed, "of the probes");
+  if (seed) app.add_option("--seed", flags.seed, "of the probes");
 }
 
 // CLI11 says only that an argument is unexpected; a reader wants the near one.
@@ -133,6 +134,7 @@ int run(int argc, char** argv) {
   explain_app->add_option("--rule", explain_options.rule, "the rule's name");
   explain_app->add_option("--at", explain_options.node, "only at this node");
   explain_app->add_flag("--json", explain_options.json, "as JSON");
+  explain_app->add_option("--html", explain_options.html, "write a page");
 
   InspectOptions inspect_options;
   auto* inspect_app = app.add_subcommand("inspect", "what a model or an engine holds");
@@ -150,6 +152,9 @@ int run(int argc, char** argv) {
   verify_app->add_option("--trials", verify_options.trials, "how many inputs are drawn")
       ->check(CLI::Range(1, 1000));
   verify_app->add_option("--inputs", verify_options.inputs, "folder of NAME.npy files, or an .npz");
+  verify_app->add_flag("--bisect", verify_options.bisect,
+                       "where they differ: find the firing of -r RULES that is to blame");
+  add_rewrite_flags(*verify_app, verify_options.flags, false, false);
   verify_app->add_flag("--json", verify_options.json, "as JSON");
 
   BuildOptions build_options;
@@ -206,6 +211,56 @@ int run(int argc, char** argv) {
   bench_app->add_flag("--profile", bench_options.profile, "time each operator");
   bench_app->add_flag("--json", bench_options.json, "as JSON");
 
+  PkgOptions pkg_options;
+  auto* pkg_app = app.add_subcommand("pkg", "packages of rules: manifests, locks, indexes");
+  pkg_app->require_subcommand(1);
+  const auto add_pkg = [&](const char* action, const char* does) {
+    auto* sub = pkg_app->add_subcommand(action, does);
+    sub->callback([&pkg_options, action] { pkg_options.action = action; });
+    sub->add_option("--rule-path", pkg_options.rule_path, "folder of rule packages; may repeat")
+        ->allow_extra_args(false);
+    return sub;
+  };
+  const auto add_folder = [&](CLI::App* sub) {
+    sub->add_option("--folder", pkg_options.folder, "of the manifest; here without");
+  };
+  auto* pkg_init = add_pkg("init", "write a rules.toml");
+  pkg_init->add_option("FOLDER", pkg_options.folder, "of the package; here without");
+  pkg_init->add_option("--name", pkg_options.name, "of the package; the folder's without");
+  auto* pkg_add = add_pkg("add", "add a dependency, and lock");
+  pkg_add->add_option("SOURCE", pkg_options.source, "folder, Git URL, index file, or package name")
+      ->required();
+  pkg_add->add_option("NAME", pkg_options.name, "of the package in an index");
+  pkg_add->add_option("--version", pkg_options.range, "range of versions; ^ the newest without");
+  pkg_add->add_option("--rev", pkg_options.revision, "of a Git repository: branch, tag or commit");
+  pkg_add->add_option("--subfolder", pkg_options.subfolder, "of a Git repository");
+  add_folder(pkg_add);
+  auto* pkg_lock = add_pkg("lock", "write rules.lock: one version of each package, with hashes");
+  pkg_lock->add_flag("--check", pkg_options.check, "write nothing; exit 1 where it would change");
+  add_folder(pkg_lock);
+  add_folder(add_pkg("vendor", "copy the locked packages into vendor/"));
+  auto* pkg_publish = add_pkg("publish", "add the package to an index file");
+  pkg_publish->add_option("INDEX", pkg_options.source, "index file; made where there is none")
+      ->required();
+  add_folder(pkg_publish);
+  auto* pkg_diff = add_pkg("diff", "what changes for users between two versions");
+  pkg_diff->add_option("OLD", pkg_options.source, "folder, rule file or package")->required();
+  pkg_diff->add_option("NEW", pkg_options.other, "folder, rule file or package")->required();
+  pkg_diff->add_option("--corpus", pkg_options.corpus, "folder of models to try changed rules on");
+  pkg_diff->add_flag("--json", pkg_options.json, "as JSON");
+
+  DocOptions doc_options;
+  const auto add_doc = [&](CLI::App* sub) {
+    sub->add_option("FILE", doc_options.rules.rules, "rule files or packages; the library without");
+    sub->add_option("--rule-path", doc_options.rules.rule_path, "folder of rule packages");
+    sub->add_option("-o,--out", doc_options.out, "the page; standard output without");
+    sub->add_flag("--check", doc_options.check, "write nothing; exit 1 where the page is another");
+  };
+  auto* doc_app = app.add_subcommand("doc", "a page of rules, each with its equation and class");
+  add_doc(doc_app);
+  auto* pkg_doc = pkg_app->add_subcommand("doc", "the same as `rulec doc`");
+  add_doc(pkg_doc);
+
   bool version_json = false;
   auto* version_app = app.add_subcommand("version", "version, processor features, opsets");
   version_app->add_flag("--json", version_json, "as JSON");
@@ -254,6 +309,8 @@ int run(int argc, char** argv) {
   if (*build_app) return build(build_options);
   if (*run_app) return run_model(run_options);
   if (*bench_app) return bench(bench_options);
+  if (*doc_app || *pkg_doc) return doc(doc_options);
+  if (*pkg_app) return pkg(pkg_options);
   if (*version_app) return version(version_json);
   if (*help_app) {
     if (help_of.empty()) {

@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "matcher/label.h"
+
 namespace rulec::command {
 
 using Json = nlohmann::ordered_json;
@@ -41,10 +43,6 @@ static std::string numbers(const std::vector<double>& values) {
   for (double value : values)
     out += ::fmt::format("{}{:.7g}", out.size() > 1 ? ", " : "", value);
   return out + "]";
-}
-
-static std::string_view node_name(const Model& model, NodeId id) {
-  return id && id.index < model.node_capacity() ? std::string_view(model.node(id).name) : "";
 }
 
 std::string text_report(const Rewritten& rewritten) {
@@ -97,7 +95,7 @@ std::string text_report(const Rewritten& rewritten) {
       continue;
     }
     line("not fired  {} at `{}`: {}", rules[statistics.rule].name,
-         node_name(rewritten.model, miss->root),
+         label(rewritten.model, miss->root),
          miss->expected.empty()
              ? miss->found
              : ::fmt::format("expected {}, found {}", miss->expected, miss->found));
@@ -169,8 +167,8 @@ std::string json_report(const Rewritten& rewritten, const ReportPaths& paths) {
     Json misses = Json::array();
     for (const NearMiss& miss : report.near_misses)
       if (miss.rule == rule.rule)
-        misses.push_back({{"root", node_name(rewritten.model, miss.root)},
-                          {"node", node_name(rewritten.model, miss.node)},
+        misses.push_back({{"root", label(rewritten.model, miss.root)},
+                          {"node", label(rewritten.model, miss.node)},
                           {"kind", miss.kind},
                           {"file", miss.place.file},
                           {"line", miss.place.line},

@@ -4,6 +4,7 @@
 #include "compiler/command/command.h"
 #include "compiler/command/compare.h"
 #include "compiler/command/console.h"
+#include "compiler/command/explain_html.h"
 #include "compiler/command/report.h"
 #include "compiler/sha256.h"
 #include "matcher/file.h"
@@ -55,6 +56,17 @@ int rewrite(const RewriteOptions& options) {
     }
   }
   paths.save_seconds = saving.seconds();
+  if (!options.html.empty()) {
+    auto before = import_onnx(options.model);
+    if (!before) {
+      complain("{}", before.error().message);
+      return input_fault;
+    }
+    if (auto status = write_file(options.html, rewrite_page(*before, rewritten)); !status) {
+      complain("{}", status.error().message);
+      return input_fault;
+    }
+  }
   ::fmt::print(stderr, "{}", text_report(rewritten));
   if (options.dry_run)
     ::fmt::print(stderr, "dry run: nothing was written\n");

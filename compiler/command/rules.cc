@@ -7,6 +7,7 @@
 
 #include "compiler/command/console.h"
 #include "compiler/command/model_warnings.h"
+#include "compiler/package/version.h"
 #include "matcher/onnx_io.h"
 #include "matcher/op_table.h"
 #include "matcher/target.h"
@@ -157,7 +158,19 @@ Or<FlagEdits> edits_of(const RewriteFlags& flags) {
   return edits;
 }
 
-Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags) {
+// What a package's manifest says of opsets is a promise to users, not a condition: a warning.
+static void check_opsets(const RuleFiles& files, std::int64_t opset, RewriteReport& report) {
+  for (const RuleFile& file : files.files) {
+    if (!file.requested || file.package_opset.empty()) continue;
+    const auto range = parse_range(file.package_opset);
+    if (range && !range->holds({static_cast<int>(opset)}))
+      report.warnings.push_back(::fmt::format("package `{}` is made for opset {}; the model has {}",
+                                              file.package, file.package_opset, opset));
+  }
+}
+
+Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags,
+                            std::optional<std::int64_t> most_firings) {
   Rewritten out;
   auto made = edits_of(flags);
   if (auto* status = std::get_if<int>(&made)) return *status;
@@ -189,6 +202,13 @@ Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags) 
     }
   }
 
+  if (most_firings) {
+    for (Rule& rule : out.rules.compiled.rules.rules)
+      rule.expect.clear();
+    for (Phase& phase : out.rules.compiled.rules.phases)
+      phase.expect.clear();
+  }
+
   Progress loading("reading the model");
   auto model = import_onnx(path);
   if (!model) {
@@ -210,6 +230,7 @@ Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags) 
   options.strict = flags.strict;
   options.keep_shapes = flags.keep_shapes;
   options.seed = flags.seed;
+  options.most_firings = most_firings;
   options.verify = flags.verify == "off"     ? Verify::Off
                    : flags.verify == "final" ? Verify::Final
                                              : Verify::Each;
@@ -223,7 +244,8 @@ Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags) 
   }
   out.report = std::move(*report);
   out.report.warnings.insert(out.report.warnings.begin(), warnings.begin(), warnings.end());
-  warn(out.report.warnings);
+  check_opsets(out.rules.files, out.opset, out.report);
+  if (!most_firings) warn(out.report.warnings);
   out.rewrite_seconds = rewriting.seconds();
   return out;
 }

@@ -47,7 +47,9 @@ struct Rewritten {
   double load_seconds = 0, compile_seconds = 0, rewrite_seconds = 0;
 };
 
-// Imports a model, applies the flags' edits and rules. Warnings are told.
-Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags);
+// Imports a model, applies the flags' edits and rules. Warnings are told. With a bound on firings
+// the rewrite ends there, and what rules expect is not asked.
+Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags,
+                            std::optional<std::int64_t> most_firings = {});
 
 }  // namespace rulec::command

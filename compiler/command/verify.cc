@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "compiler/command/bisect.h"
 #include "compiler/command/command.h"
 #include "compiler/command/compare.h"
 #include "compiler/command/console.h"
@@ -110,11 +111,41 @@ static std::string first_divergence(Subject& a, Subject& b, const Named& to_a, c
   return "";
 }
 
+static Json to_json(const Guilty& guilty) {
+  return {{"rule", guilty.rule},
+          {"package", guilty.package},
+          {"file", guilty.place.file},
+          {"line", guilty.place.line},
+          {"root", guilty.firing.root},
+          {"firing", guilty.number},
+          {"of", guilty.of},
+          {"removed", guilty.firing.removed},
+          {"added", guilty.firing.added},
+          {"why", guilty.why},
+          {"repro", guilty.repro.empty() ? Json() : Json(guilty.repro)}};
+}
+
+static void tell_guilty(const VerifyOptions& options, const Guilty& guilty) {
+  if (guilty.number == 0) {
+    complain("the edits are to blame, before any rule fires: {}", guilty.why);
+    return;
+  }
+  complain("rule `{}` ({}:{}) is to blame: firing {} of {}, at `{}`, put {} in place of {}",
+           guilty.rule, guilty.place.file, guilty.place.line, guilty.number, guilty.of,
+           guilty.firing.root, ::fmt::format("{}", ::fmt::join(guilty.firing.added, ", ")),
+           ::fmt::format("{}", ::fmt::join(guilty.firing.removed, ", ")));
+  complain("after it {}", guilty.why);
+  complain("{} shows it{}: rulec rewrite {} -r {} -o out.onnx --verify final", guilty.repro,
+           guilty.minimal ? " with these nodes alone" : " (the model before that firing)",
+           guilty.repro, ::fmt::format("{}", ::fmt::join(options.flags.rules.rules, " -r ")));
+}
+
 static int tell(const VerifyOptions& options, const std::vector<OutputDifference>& totals,
-                const std::string& divergence, bool ok) {
+                const std::string& divergence, bool ok, const Guilty* guilty) {
   for (const OutputDifference& total : totals)
     if (!total.ok) complain("they differ: output {}", total.why);
   if (!divergence.empty()) complain("the first value that differs is `{}`", divergence);
+  if (guilty != nullptr) tell_guilty(options, *guilty);
   if (options.json) {
     Json outputs = Json::array();
     for (const OutputDifference& total : totals)
@@ -130,7 +161,8 @@ static int tell(const VerifyOptions& options, const std::vector<OutputDifference
                       {"first_divergence", divergence.empty() ? Json() : Json(divergence)},
                       {"seed", options.seed},
                       {"rtol", options.rtol},
-                      {"atol", options.atol}};
+                      {"atol", options.atol},
+                      {"guilty", guilty != nullptr ? to_json(*guilty) : Json()}};
     ::fmt::print("{}\n", out.dump(2, ' ', false, Json::error_handler_t::replace));
     return ok ? done : input_fault;
   }
@@ -225,7 +257,13 @@ int verify(const VerifyOptions& options) {
   }
   const bool ok = std::all_of(totals.begin(), totals.end(),
                               [](const OutputDifference& total) { return total.ok; });
-  return tell(options, totals, divergence, ok);
+  std::optional<Guilty> guilty;
+  if (!ok && options.bisect) {
+    auto found = bisect(options);
+    if (const auto* status = std::get_if<int>(&found)) return *status;
+    guilty = std::move(std::get<Guilty>(found));
+  }
+  return tell(options, totals, divergence, ok, guilty ? &*guilty : nullptr);
 }
 
 }  // namespace rulec::command
