@@ -88,6 +88,7 @@ class Listing {
     else
       ::fmt::print("{} passed, {} failed{}\n", passed_, failed_,
                    skipped_ == 0 ? "" : ::fmt::format(", {} without an instance", skipped_));
+    if (failed_ > 0) complain("{} of {} tests failed", failed_, count());
   }
 
  private:

@@ -172,7 +172,7 @@ def test_explain_ranks_misses_and_names_nodes(tmp_path, chain):
     assert all(part["pattern_span"]["line"] == 1 for part in first["matched"])
     assert fires["fired"] == 1 and fires["near_misses"] == []
     (firing,) = fires["firings"]
-    assert firing["removed"] == ['Relu → "b"', 'Relu → "a"'] and firing["captures"] == {"x": "`x`"}
+    assert firing["removed"] == ['Relu → "b"', 'Relu → "a"'] and firing["captures"] == {"x": "x"}
 
     text = good("explain", chain, "-r", tmp_path / "r.rules", "--rule", "near").stdout
     assert "near miss 1" in text and "expected" in text and "``" not in text
@@ -183,7 +183,8 @@ def test_explain_ranks_misses_and_names_nodes(tmp_path, chain):
 
 def test_explain_takes_the_rule_of_the_files_asked_for(tmp_path, chain):
     (tmp_path / "r.rules").write_text(
-        "rule identity_none exact: Relu(Relu(x)) -> Relu(x)\npipeline { identity_none, std }\n"
+        "rule identity_none exact: Relu(Relu(x)) -> Relu(x)  priority 1\n"
+        "pipeline { identity_none, std.cleanup }\n"
     )
     out = json.loads(
         good("explain", chain, "-r", tmp_path / "r.rules", "--rule", "identity_none", "--json").stdout
