@@ -45,7 +45,8 @@ static std::string class_text(const Rule& rule) {
       out = "unsafe: " + precision.text;
       break;
   }
-  if (!rule.assuming.empty()) out += "; assuming: " + rule.assuming;
+  for (const Assumption& one : rule.assuming)
+    out += "; assuming: " + one.text;
   return out;
 }
 
