@@ -65,9 +65,8 @@ Result<Manifest> read_manifest(const fs::path& folder) {
                                                "license", "description", "dependencies"};
   for (const auto& [key, value] : *toml->table()) {
     if (std::find(std::begin(known), std::end(known), key) != std::end(known)) continue;
-    std::string near;
-    for (const std::string_view one : known)
-      if (spelling_distance(key, one) <= 2) near = one;
+    const std::vector<std::string> names(std::begin(known), std::end(known));
+    const std::string near = nearest_name(key, names);
     return make_error("{}:{}: a manifest has no `{}`{}", path.string(), value.line, key,
                       near.empty() ? "" : fmt::format("; did you mean `{}`?", near));
   }

@@ -5,7 +5,6 @@
 #include <map>
 
 #include "compiler/package/toml.h"
-#include "matcher/edit_distance.h"
 #include "matcher/target.h"
 
 namespace rulec {
