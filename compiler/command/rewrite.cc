@@ -26,10 +26,6 @@ static Or<ExportOptions> export_options(const std::string& save_external) {
 }
 
 int rewrite(const RewriteOptions& options) {
-  if (!options.html.empty()) {
-    complain("--html is not supported yet; --report writes what was done as JSON");
-    return usage_fault;
-  }
   const auto exporting = export_options(options.save_external);
   if (const auto* status = std::get_if<int>(&exporting)) return *status;
   auto result = rewrite_model(options.model, options.flags);
