@@ -153,8 +153,19 @@ void Model::adopt_graph(GraphId graph, NodeId owner) {
   graphs_[graph.index].parent = owner ? nodes_[owner.index].graph : GraphId{};
 }
 
+// Lists of values mostly ascend, as they were added: looks there first, then everywhere.
 static void erase(std::vector<ValueId>& list, ValueId value) {
-  list.erase(std::remove(list.begin(), list.end(), value), list.end());
+  std::size_t begin = 0, end = list.size();
+  while (begin < end) {
+    const std::size_t middle = begin + (end - begin) / 2;
+    if (list[middle] < value)
+      begin = middle + 1;
+    else
+      end = middle;
+  }
+  auto at = list.begin() + static_cast<std::ptrdiff_t>(begin);
+  if (at == list.end() || *at != value) at = std::find(list.begin(), list.end(), value);
+  if (at != list.end()) list.erase(at);
 }
 
 void Model::remove_initializer(ValueId value) {

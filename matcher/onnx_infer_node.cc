@@ -62,6 +62,9 @@ static bool fill(const Model& model, const GraphNode& node, NodeMessages& out) {
     out.type_of[name] = out.types.emplace_back(std::move(message)).get();
     const auto shape = type.static_shape();
     if (!shape || element_count(*shape) > longest_operand) continue;
+    // Folding walks up the graph, and such operands are lists or single numbers.
+    const bool worth_folding = shape->size() <= 1;
+    if (!worth_folding && !model.constant(value)) continue;
     if (const auto tensor = constant_tensor(model, value)) {
       auto data = std::make_unique<onnx::TensorProto>();
       if (!data->ParseFromString(encode_tensor(name, *tensor).joined())) return false;

@@ -36,6 +36,13 @@ static double seconds_since(Clock::time_point start) {
 
 namespace {
 
+// Adds the time of its life.
+struct Stopwatch {
+  double& total;
+  Clock::time_point start = Clock::now();
+  ~Stopwatch() { total += seconds_since(start); }
+};
+
 class Rewriter {
  public:
   Rewriter(Model& model, const RuleSet& rules, const OpTable& ops, const RewriteOptions& options)
@@ -361,6 +368,7 @@ bool Rewriter::try_rule(RuleId id, NodeId node, const Phase& phase, VisitOrder& 
   const Rule& rule = rules_[id];
   if (!rule.recursive && node.index < maker_.size() && maker_[node.index] == id) return false;
   RuleStatistics& statistics = report_.rules[id.index];
+  const Stopwatch watch{statistics.seconds};
   ++statistics.tried;
   NearMiss miss;
   // What is kept already need not be told again: only a deeper failure is of interest.
@@ -514,6 +522,7 @@ bool Rewriter::run_regions(const Phase& phase, const std::vector<RuleId>& rules)
   for (const RuleId id : rules) {
     for (std::uint32_t graph = 0; graph < model_.graph_capacity(); ++graph) {
       if (!model_.graph({graph}).alive) continue;
+      const Stopwatch watch{report_.rules[id.index].seconds};
       std::vector<NearMiss> misses;
       const bool scope = rules_[id].root.kind == Root::Kind::Scope;
       const auto matches =
