@@ -4,11 +4,14 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "matcher/file_piece.h"
 
 namespace rulec {
 
@@ -73,7 +76,42 @@ static bool write_all(int file, std::string_view bytes) {
   return true;
 }
 
+// From one file to the end of another; how many bytes were done (fewer where the system declines).
+static std::size_t copy_range(const FilePiece& piece, int to) {
+  const Descriptor from(::open(piece.file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (from.number < 0) return 0;
+  const auto end = static_cast<off_t>(piece.offset + piece.bytes.size());
+  auto at = static_cast<off_t>(piece.offset);
+  const auto done = [&] { return static_cast<std::size_t>(at) - piece.offset; };
+  while (at < end) {
+    off_t data = ::lseek(from.number, at, SEEK_DATA);
+    if (data < 0 && errno != ENXIO) return done();  // ENXIO: a hole up to the end
+    if (data < 0 || data > end) data = end;
+    if (data > at && ::lseek(to, data - at, SEEK_CUR) < 0) return done();
+    at = data;
+    if (at == end) break;
+    off_t hole = ::lseek(from.number, at, SEEK_HOLE);
+    if (hole < 0 || hole > end) hole = end;
+    while (at < hole) {
+      off_t source = at;
+      const ssize_t copied = ::copy_file_range(from.number, &source, to, nullptr,
+                                               static_cast<std::size_t>(hole - at), 0);
+      if (copied <= 0) return done();
+      at += copied;
+    }
+  }
+  return done();
+}
+
 Status write_file(const std::filesystem::path& path, std::span<const std::string_view> pieces) {
+  std::vector<FilePiece> all;
+  all.reserve(pieces.size());
+  for (const std::string_view piece : pieces)
+    all.push_back({.bytes = piece});
+  return write_file(path, all);
+}
+
+Status write_file(const std::filesystem::path& path, std::span<const FilePiece> pieces) {
   // A link is followed, so that it stays one; devices and pipes are written to directly.
   std::error_code code;
   std::filesystem::path target = path;
@@ -87,8 +125,8 @@ Status write_file(const std::filesystem::path& path, std::span<const std::string
     }
     const Descriptor device(::open(target.c_str(), O_WRONLY | O_CLOEXEC));
     if (device.number < 0) return file_error(path, "cannot be opened for writing");
-    for (const std::string_view piece : pieces) {
-      if (!write_all(device.number, piece)) return file_error(path, "cannot be written");
+    for (const FilePiece& piece : pieces) {
+      if (!write_all(device.number, piece.bytes)) return file_error(path, "cannot be written");
     }
     return Done{};
   }
@@ -102,18 +140,23 @@ Status write_file(const std::filesystem::path& path, std::span<const std::string
   };
   // Small pieces together: one call for each megabyte, not for each tensor.
   std::string pending;
-  for (const std::string_view piece : pieces) {
-    if (piece.size() < 1 << 16) {
-      pending += piece;
+  for (const FilePiece& piece : pieces) {
+    std::string_view bytes = piece.bytes;
+    if (bytes.size() < 1 << 16) {
+      pending += bytes;
       if (pending.size() < 1 << 20) continue;
+      bytes = {};
     }
     if (!write_all(file.number, pending)) return give_up("cannot be written");
     pending.clear();
-    if (piece.size() >= 1 << 16 && !write_all(file.number, piece)) {
-      return give_up("cannot be written");
-    }
+    if (!piece.file.empty() && bytes.size() >= 1 << 20)
+      bytes.remove_prefix(copy_range(piece, file.number));
+    if (!write_all(file.number, bytes)) return give_up("cannot be written");
   }
   if (!write_all(file.number, pending)) return give_up("cannot be written");
+  // A hole at the end is not written by anyone.
+  const off_t size = ::lseek(file.number, 0, SEEK_CUR);
+  if (size < 0 || ::ftruncate(file.number, size) != 0) return give_up("cannot be written");
   // mkstemp gives 0600: take the old file's mode, or what the umask grants.
   struct stat old = {};
   mode_t mode = 0;
@@ -131,7 +174,7 @@ Status write_file(const std::filesystem::path& path, std::span<const std::string
 }
 
 Status write_file(const std::filesystem::path& path, std::string_view bytes) {
-  return write_file(path, std::span(&bytes, 1));
+  return write_file(path, std::span<const std::string_view>(&bytes, 1));
 }
 
 }  // namespace rulec

@@ -17,9 +17,9 @@ namespace rulec {
 struct FiringResult {
   Firing firing;
   std::vector<NodeId> made;
-  // Values whose readers may match now: the new results, and operands that lost a use.
-  std::vector<ValueId> touched;
-  bool constant_made = false;  // a constant stands where none stood
+  std::vector<ValueId> touched;  // operands of what went: they lost a use
+  std::vector<NodeId> rewired;   // nodes of which an operand is another one now
+  std::vector<ValueId> placed;   // what those read now
 };
 
 class Replacer {

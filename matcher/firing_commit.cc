@@ -159,9 +159,11 @@ bool Replacer::changes_something(const Draft& draft) const {
 
 void Replacer::forward(Draft& draft, const Exchange& one, FiringResult& result) {
   if (one.old_value == one.new_value) return;
-  result.touched.push_back(one.new_value);
   if (!one.existing) base_names_[one.new_value.index] = base_name(one.old_value);
-  result.constant_made = result.constant_made || model_.constant(one.new_value) != nullptr;
+  result.placed.push_back(one.new_value);
+  for (const Use& use : model_.uses(one.old_value)) {
+    if (use.node) result.rewired.push_back(use.node);
+  }
   const bool output = model_.is_graph_output(one.old_value);
   if (!output) {
     model_.replace_uses(one.old_value, one.new_value);

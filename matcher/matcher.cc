@@ -14,7 +14,7 @@ static constexpr std::uint64_t most_steps = 200'000;
 
 Matcher::Matcher(const Model& model, const RuleSet& rules, const OpTable& ops,
                  const Situation& situation)
-    : model_(model), rules_(rules), ops_(ops), situation_(situation) {
+    : model_(model), rules_(rules), ops_(ops), situation_(situation), constness_(model, ops) {
   info_.resize(rules.patterns.size());
   expr_slots_.resize(rules.exprs.size());
   for (std::size_t i = 0; i < rules.patterns.size(); ++i) {

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "matcher/constness.h"
 #include "matcher/guard.h"
 #include "matcher/match.h"
 
@@ -37,7 +38,8 @@ class Matcher {
   Truth body_holds(const Scope& scope, NodeId node, const Expr& expr, std::string* why);
 
   // A value may have become constant: forget which are not.
-  void forget_constants() { constness_.clear(); }
+  void forget_constants() { constness_.forget(); }
+  Constness& constness() { return constness_; }
   std::uint64_t tests() const { return tests_; }
 
  private:
@@ -130,7 +132,6 @@ class Matcher {
   bool is_operator(PatternId pattern, const GraphNode& node) const;
   bool is_seen_through(const GraphNode& node) const;
   bool may_match(PatternId pattern, ValueId value, GraphId graph);
-  bool is_constant(ValueId value);
   std::optional<Tensor> tensor_of(ValueId value);
   const std::vector<std::uint32_t>& slots_of(ExprId expr);
   Scope scope(NodeId self) const;
@@ -155,7 +156,7 @@ class Matcher {
   const Situation& situation_;
   std::vector<PatternInfo> info_;
   std::vector<std::optional<std::vector<std::uint32_t>>> expr_slots_;
-  std::unordered_map<std::uint32_t, bool> constness_;
+  Constness constness_;
   std::unordered_map<std::uint64_t, bool> may_match_;
 
   const Rule* rule_ = nullptr;

@@ -319,7 +319,7 @@ bool Matcher::arguments(const Goal& goal, const Pattern& pattern, NodeId id, boo
     const bool attribute = std::any_of(moved.begin(), moved.end(), [&](const MovedOperand& one) {
       return static_cast<std::size_t>(one.input) == i && one.is_input_at(opset);
     });
-    if (!attribute || !is_constant(node.inputs[i])) {
+    if (!attribute || !constness_.holds(node.inputs[i])) {
       return arity(fmt::format("{} operands", node.inputs.size()));
     }
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "matcher/evaluate.h"
 #include "matcher/facts.h"
 #include "matcher/matcher.h"
 
@@ -76,7 +75,7 @@ bool Matcher::bind_goal(const Goal& goal, const Pattern& pattern, std::uint64_t 
     miss(goal.node, pattern.place, "arity", "an operand", "none");
     return fail(hangs_on);
   }
-  if (pattern.constness != Pattern::Constness::Any && !is_constant(goal.value)) {
+  if (pattern.constness != Pattern::Constness::Any && !constness_.holds(goal.value)) {
     miss(goal.node, pattern.place, "constant", "a constant",
          fmt::format("`{}`, which is none", model_.value(goal.value).name));
     return fail(hangs_on);
@@ -101,62 +100,6 @@ bool Matcher::bind_goal(const Goal& goal, const Pattern& pattern, std::uint64_t 
     return fail(hangs_on);
   }
   return bind(pattern.slot, {.held = Binding::Number{tensor->number(0), goal.value}}, hangs_on);
-}
-
-// Whether a value is a constant: an initializer, or computed from such alone.
-bool Matcher::is_constant(ValueId value) {
-  if (!value) return false;
-  if (model_.constant(value)) return true;
-  if (!model_.value(value).producer) return false;
-  if (const auto known = constness_.find(value.index); known != constness_.end()) {
-    return known->second;
-  }
-  // Depth-first over producers; a node is constant when all it reads is.
-  std::vector<ValueId> open = {value};
-  while (!open.empty()) {
-    const ValueId at = open.back();
-    const GraphValue& info = model_.value(at);
-    if (constness_.contains(at.index)) {
-      open.pop_back();
-      continue;
-    }
-    const bool leaf = !info.producer;
-    bool constant = leaf ? model_.constant(at) != nullptr : true;
-    bool waiting = false;
-    if (!leaf) {
-      const GraphNode& node = model_.node(info.producer);
-      const OpSchema* schema =
-          ops_.find(node.domain.str(), node.type.str(), opset_of(model_, node.domain.str()));
-      if (node.type == "Constant") {
-        constant = model_.constant(at) != nullptr;
-      } else if ((node.type == "Shape" || node.type == "Size") && !node.inputs.empty() &&
-                 node.inputs[0] && type_of(model_, node.inputs[0]).static_shape()) {
-        constant = true;
-      } else if (schema == nullptr || !schema->deterministic || node.inputs.empty() ||
-                 !model_.bodies(info.producer).empty()) {
-        constant = false;
-      } else {
-        for (const ValueId input : node.inputs) {
-          if (!input || model_.constant(input)) continue;
-          const auto known = constness_.find(input.index);
-          if (known == constness_.end()) {
-            open.push_back(input);
-            waiting = true;
-            break;
-          }
-          constant = constant && known->second;
-          if (!constant) break;
-        }
-      }
-    }
-    if (waiting) continue;
-    constness_[at.index] = constant;
-    open.pop_back();
-  }
-  bool& constant = constness_[value.index];
-  // Folding has bounds of its own: what it refuses is none.
-  if (constant && !fold(model_, value)) constant = false;
-  return constant;
 }
 
 std::optional<Tensor> Matcher::tensor_of(ValueId value) {
@@ -239,7 +182,7 @@ bool Matcher::moved_literal(const Pattern& pattern, const AttributeValue& value)
 }
 
 bool Matcher::literal_holds(const Goal& goal, const Pattern& pattern) {
-  if (!goal.value || !is_constant(goal.value)) {
+  if (!goal.value || !constness_.holds(goal.value)) {
     miss(goal.node, pattern.place, "constant", literal_text(pattern.literal),
          goal.value ? fmt::format("`{}`, which is no constant", model_.value(goal.value).name)
                     : std::string("no operand"));

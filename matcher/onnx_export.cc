@@ -3,9 +3,11 @@
 // the kept bytes, as long as it still means what the Model now says. Fields are written in the
 // order of their numbers, so equal models give equal bytes.
 #include <algorithm>
+#include <cstdlib>
 #include <unordered_map>
 
 #include "matcher/file.h"
+#include "matcher/file_piece.h"
 #include "matcher/onnx_attribute.h"
 #include "matcher/onnx_io.h"
 #include "matcher/onnx_type.h"
@@ -40,7 +42,7 @@ class Exporter {
 
   Writer model();
   // What goes to the data file.
-  const std::vector<std::string_view>& data() const { return data_; }
+  const std::vector<FilePiece>& data() const { return data_; }
   // Whether the data file would be written while tensors still refer to the one it replaces: then
   // once more, with `rewrite_data`.
   bool must_repeat() const { return refers_to_data_ && !data_.empty(); }
@@ -51,7 +53,8 @@ class Exporter {
   Writer value_info(ValueId id);
   Writer initializer(ValueId id);
   void function(Writer& out, const Function& function);
-  Writer to_data_file(std::string_view name, const Tensor& tensor);
+  // `source`: the file that holds the tensor's bytes as they are, if one does.
+  Writer to_data_file(std::string_view name, const Tensor& tensor, const TensorSource* source);
   std::string_view name_of(ValueId id) const {
     return id ? std::string_view(model_.value(id).name) : std::string_view();
   }
@@ -63,7 +66,8 @@ class Exporter {
   bool rewrite_data_ = false;  // the data file is written anew, so nothing may refer to the old one
   bool refers_to_data_ = false;  // some tensor stays where it was in it
   bool same_folder_ = false;     // as the file that the model was read from
-  std::vector<std::string_view> data_;
+  std::vector<Writer> spare_;
+  std::vector<FilePiece> data_;
   std::size_t data_size_ = 0;
   std::unordered_map<const void*, std::size_t> data_offsets_;  // tensors that share their bytes
 };
@@ -97,15 +101,36 @@ Writer Exporter::value_info(ValueId id) {
   return out;
 }
 
-Writer Exporter::to_data_file(std::string_view name, const Tensor& tensor) {
+// Where the data of a TensorProto begins in its external file.
+static std::uint64_t external_offset(std::string_view tensor) {
+  static constexpr std::uint32_t external_data = 13;
+  std::vector<Metadata> entries;
+  wire::Reader reader(tensor);
+  Field field;
+  while (reader.next(field)) {
+    if (field.number == external_data) decode_metadata(field.bytes, entries);
+  }
+  for (const Metadata& entry : entries) {
+    if (entry.key == "offset") return std::strtoull(entry.value.c_str(), nullptr, 10);
+  }
+  return 0;
+}
+
+Writer Exporter::to_data_file(std::string_view name, const Tensor& tensor,
+                              const TensorSource* source) {
   const std::string_view bytes = file_bytes(tensor);
   const auto [at, added] = data_offsets_.emplace(bytes.data(), data_size_);
   if (added || at->second + bytes.size() > data_size_) {
     static const std::string zeros(data_alignment, '\0');
     const std::size_t padding = (data_alignment - data_size_ % data_alignment) % data_alignment;
-    if (padding != 0) data_.push_back(std::string_view(zeros).substr(0, padding));
+    if (padding != 0) data_.push_back({.bytes = std::string_view(zeros).substr(0, padding)});
     at->second = data_size_ + padding;
-    data_.push_back(bytes);
+    FilePiece piece{.bytes = bytes};
+    if (source != nullptr && tensor.dtype() != DType::Bool) {  // bools may have been cleaned
+      piece.file = source->external;
+      piece.offset = external_offset(source->bytes);
+    }
+    data_.push_back(std::move(piece));
     data_size_ = at->second + bytes.size();
   }
   return encode_external(name, tensor, data_name_, at->second);
@@ -130,11 +155,11 @@ Writer Exporter::initializer(ValueId id) {
       same.raw(source->bytes);
       return same;
     }
-    if (!data_name_.empty()) return to_data_file(it.name, tensor);
+    if (!data_name_.empty()) return to_data_file(it.name, tensor, source);
     return encode_tensor(it.name, tensor);
   }
   if (external_from_ != 0 && can_move && tensor.byte_size() >= external_from_) {
-    return to_data_file(it.name, tensor);
+    return to_data_file(it.name, tensor, nullptr);
   }
   if (current && source->name == it.name) {
     Writer same;
@@ -155,7 +180,13 @@ static bool still_says(std::string_view kept, const Attribute& now) {
 
 void Exporter::node(Writer& out, std::uint32_t number, NodeId id) {
   const GraphNode& it = model_.node(id);
+  // A writer of the node that went before, with its memory; bodies take further ones.
   Writer node;
+  if (!spare_.empty()) {
+    node = std::move(spare_.back());
+    spare_.pop_back();
+    node.clear();
+  }
   for (const ValueId input : it.inputs)
     node.bytes(1, name_of(input));
   for (const ValueId output : it.outputs)
@@ -196,6 +227,7 @@ void Exporter::node(Writer& out, std::uint32_t number, NodeId id) {
   encode_metadata(node, 9, it.metadata);
   node.raw(rest);
   out.message(number, node);
+  spare_.push_back(std::move(node));
 }
 
 Writer Exporter::graph(GraphId id) {

@@ -12,6 +12,7 @@
 #include "matcher/onnx_attribute.h"
 #include "matcher/onnx_tensor.h"
 #include "matcher/onnx_type.h"
+#include "matcher/type_rules.h"
 
 namespace rulec {
 
@@ -85,6 +86,10 @@ Status infer_node_types(Model& model, std::span<const NodeId> nodes) {
   for (const NodeId id : nodes) {
     const GraphNode& node = model.node(id);
     if (has_bodies(node)) continue;
+    if (auto type = type_of_result(model, node, opset_of(model, ""))) {
+      model.value(node.outputs[0]).type = std::move(*type);
+      continue;
+    }
     try {
       const auto* schema = onnx::OpSchemaRegistry::Schema(
           node.type.str(), opset_of(model, node.domain.str()), node.domain.str());

@@ -2,6 +2,9 @@
 #include "matcher/program.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -10,6 +13,8 @@
 namespace rulec {
 
 static constexpr std::size_t deepest_probe = 4;
+static constexpr int most_eithers = 3;  // on one path
+static constexpr std::size_t most_ends = 1 << most_eithers;
 
 std::uint64_t RuleProgram::key_of(const Symbol& domain, const Symbol& type) {
   const auto a = reinterpret_cast<std::uintptr_t>(&domain.str());
@@ -44,12 +49,38 @@ struct Collector {
 
 }  // namespace
 
+// A literal that stands for one number.
+static std::optional<double> number_of(const Literal& literal) {
+  if (const auto* b = std::get_if<bool>(&literal.value)) return *b ? 1 : 0;
+  if (const auto* i = std::get_if<std::int64_t>(&literal.value)) return static_cast<double>(*i);
+  if (const auto* d = std::get_if<double>(&literal.value)) return *d;
+  return std::nullopt;
+}
+
+static void collect_numbers(const Collector& to, const Pattern& pattern,
+                            const std::vector<std::uint8_t>& path, int eithers) {
+  using Probe = RuleProgram::Probe;
+  for (std::size_t i = 0; i < pattern.children.size() && i < Probe::either; ++i) {
+    const Pattern& child = to.rules[pattern.children[i]];
+    const bool open = pattern.commutative && i < 2;
+    if (child.kind != Pattern::Kind::Literal || (open && eithers >= most_eithers)) continue;
+    const auto number = number_of(child.literal);
+    if (!number || !std::isfinite(*number)) continue;
+    std::vector<std::uint8_t> operand = path;
+    operand.push_back(open ? Probe::either : static_cast<std::uint8_t>(i));
+    to.out.push_back({{Probe::What::Number, operand}, fmt::format("{}", *number)});
+  }
+}
+
 // The tests that every match of a node pattern passes; `eithers` counts the open choices above.
 static void collect(const Collector& to, const Pattern& pattern,
                     const std::vector<std::uint8_t>& path, int eithers) {
   using Probe = RuleProgram::Probe;
-  const OpName& op = pattern.ops.front();
-  const auto& moved = moved_operands(op.domain, op.type);
+  std::vector<MovedOperand> moved;
+  for (const OpName& one : pattern.ops) {
+    const auto more = moved_operands(one.domain, one.type);
+    moved.insert(moved.end(), more.begin(), more.end());
+  }
   // Which of two nodes an attribute or operand count is asked of is open below a choice.
   if (eithers == 0) {
     for (const AttributePattern& attribute : pattern.attributes) {
@@ -76,12 +107,13 @@ static void collect(const Collector& to, const Pattern& pattern,
       to.out.push_back({{Probe::What::Operands, path}, fmt::format("{}", least)});
     }
   }
+  if (moved.empty()) collect_numbers(to, pattern, path, eithers);
   if (path.size() >= deepest_probe) return;
   for (std::size_t i = 0; i < pattern.children.size() && i < Probe::either; ++i) {
     const Pattern& child = to.rules[pattern.children[i]];
     if (child.kind != Pattern::Kind::Node || child.ops.size() != 1) continue;
     const bool open = pattern.commutative && i < 2;
-    if (open && eithers > 0) continue;
+    if (open && eithers >= most_eithers) continue;
     std::vector<std::uint8_t> below = path;
     below.push_back(open ? Probe::either : static_cast<std::uint8_t>(pattern.input_of(i)));
     to.out.push_back({{Probe::What::Operator, below}, operator_text(child.ops.front())});
@@ -148,6 +180,8 @@ RuleProgram compile_program(const RuleSet& rules, std::span<const RuleId> phase)
       const std::uint64_t key = RuleProgram::key_of(domain, type);
       program.insert(key, std::move(tests), place);
       program.names_[operator_text(op)] = program.roots_[key];
+      auto& types = program.root_types_;
+      if (std::find(types.begin(), types.end(), type) == types.end()) types.push_back(type);
     }
   }
   return program;
@@ -183,51 +217,103 @@ std::uint32_t RuleProgram::child_for(std::uint32_t node, const Test& test) {
     fan->by_operator.emplace(key_of(domain, type), fresh);
   } else if (test.probe.what == Probe::What::Operands) {
     fan->at_least.emplace_back(std::stoul(test.answer), fresh);
+  } else if (test.probe.what == Probe::What::Number) {
+    const std::pair<double, std::uint32_t> entry(std::stod(test.answer), fresh);
+    fan->by_number.insert(std::lower_bound(fan->by_number.begin(), fan->by_number.end(), entry),
+                          entry);
   }
   tree_.emplace_back();
   return fresh;
 }
 
-// The nodes at the end of a path: at most two, since a path has at most one choice.
-static int reach(const Model& model, NodeId root, const std::vector<std::uint8_t>& path,
-                 NodeId (&out)[2]) {
+// The nodes at the end of a path: one, or more below operands that may stand in either order.
+static std::size_t reach(const Model& model, NodeId root, std::span<const std::uint8_t> path,
+                         std::array<NodeId, most_ends>& out) {
   out[0] = root;
-  int count = 1;
+  std::size_t count = 1;
   for (const std::uint8_t step : path) {
-    NodeId next[4];
-    int found = 0;
-    for (int i = 0; i < count; ++i) {
+    std::array<NodeId, most_ends> next;
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < count; ++i) {
       const auto& inputs = model.node(out[i]).inputs;
       const bool open = step == RuleProgram::Probe::either;
       for (std::size_t slot = open ? 0 : step; slot <= (open ? 1U : step); ++slot) {
         if (slot >= inputs.size() || !inputs[slot]) continue;
         const NodeId producer = model.value(inputs[slot]).producer;
-        if (producer && found < 2) next[found++] = producer;
+        if (!producer || found == most_ends) continue;
+        if (std::find(next.begin(), next.begin() + found, producer) == next.begin() + found)
+          next[found++] = producer;
       }
     }
+    out = next;
     count = found;
-    for (int i = 0; i < count; ++i)
-      out[i] = next[i];
   }
   return count;
 }
 
-void RuleProgram::follow(const Model& model, NodeId node, const Fan& fan,
+// Numbers that a literal may stand for are near it; how near exactly is the full match's business,
+// so the net is wider than the matcher's tolerance and the rounding of any 16-bit type.
+void RuleProgram::follow_number(const Model& model, ValueId value, const Fan& fan,
+                                Constness* constness, std::vector<std::uint32_t>& open) const {
+  const auto all = [&] {
+    for (const auto& [number, child] : fan.by_number)
+      open.push_back(child);
+  };
+  const GraphValue& it = model.value(value);
+  if (!it.initializer && !it.sparse_initializer && !it.producer) return;  // an input
+  if (it.producer && constness != nullptr && !constness->holds(value)) return;
+  const auto tensor = model.constant(value);
+  if (!tensor) return all();
+  if (tensor->size() < 1) return;
+  const DType dtype = tensor->dtype();
+  if (dtype == DType::String || is_complex(dtype) || (is_float(dtype) && bit_width(dtype) < 16)) {
+    return all();
+  }
+  const double have = tensor->number(0);
+  if (!std::isfinite(have)) return all();
+  const double slack = 0.03 * std::fabs(have) + 1e-7;
+  auto at = std::lower_bound(fan.by_number.begin(), fan.by_number.end(),
+                             std::pair<double, std::uint32_t>(have - slack, 0));
+  for (; at != fan.by_number.end() && at->first <= have + slack; ++at)
+    open.push_back(at->second);
+}
+
+static void push_new(std::vector<std::uint32_t>& open, std::size_t from, std::uint32_t child) {
+  const auto begin = open.begin() + static_cast<std::ptrdiff_t>(from);
+  if (std::find(begin, open.end(), child) == open.end()) open.push_back(child);
+}
+
+void RuleProgram::follow(const Model& model, NodeId node, const Fan& fan, Constness* constness,
                          std::vector<std::uint32_t>& open) const {
   ++tests_;
-  NodeId ends[2];
-  const int count = reach(model, node, fan.probe.path, ends);
+  const bool of_operand = fan.probe.what == Probe::What::Number;
+  const std::span<const std::uint8_t> path(fan.probe.path);
+  std::array<NodeId, most_ends> ends;
+  const std::size_t count =
+      reach(model, node, of_operand ? path.first(path.size() - 1) : path, ends);
   if (count == 0) return;
   switch (fan.probe.what) {
     case Probe::What::Operator: {
-      std::uint64_t first = 0;
-      for (int i = 0; i < count; ++i) {
-        const std::uint64_t key = key_of(model.node(ends[i]));
-        if (i == 1 && key == first) continue;
-        first = key;
-        const auto child = fan.by_operator.find(key);
-        if (child != fan.by_operator.end()) open.push_back(child->second);
+      const std::size_t from = open.size();
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto child = fan.by_operator.find(key_of(model.node(ends[i])));
+        if (child != fan.by_operator.end()) push_new(open, from, child->second);
       }
+      break;
+    }
+    case Probe::What::Number: {
+      const std::size_t from = open.size();
+      const bool either = path.back() == Probe::either;
+      scratch_.clear();
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto& inputs = model.node(ends[i]).inputs;
+        const std::size_t first = either ? 0 : path.back(), last = either ? 1 : path.back();
+        for (std::size_t slot = first; slot <= last && slot < inputs.size(); ++slot) {
+          if (inputs[slot]) follow_number(model, inputs[slot], fan, constness, scratch_);
+        }
+      }
+      for (const std::uint32_t child : scratch_)
+        push_new(open, from, child);
       break;
     }
     case Probe::What::Operands:
@@ -253,7 +339,8 @@ void RuleProgram::follow(const Model& model, NodeId node, const Fan& fan,
   }
 }
 
-void RuleProgram::candidates(const Model& model, NodeId node, std::vector<RuleId>& found) const {
+void RuleProgram::candidates(const Model& model, NodeId node, std::vector<RuleId>& found,
+                             Constness* constness) const {
   found.clear();
   const auto root = roots_.find(key_of(model.node(node)));
   if (root == roots_.end()) return;
@@ -264,12 +351,31 @@ void RuleProgram::candidates(const Model& model, NodeId node, std::vector<RuleId
     open_.pop_back();
     places_.insert(places_.end(), tree_[at].leaves.begin(), tree_[at].leaves.end());
     for (const Fan& fan : tree_[at].fans)
-      follow(model, node, fan, open_);
+      follow(model, node, fan, constness, open_);
   }
   std::sort(places_.begin(), places_.end());
   places_.erase(std::unique(places_.begin(), places_.end()), places_.end());
   for (const std::uint32_t place : places_)
     found.push_back(order_[place]);
+}
+
+int RuleProgram::closeness(const Model& model, NodeId node, Constness* constness) const {
+  const auto root = roots_.find(key_of(model.node(node)));
+  if (root == roots_.end()) return 0;
+  std::vector<std::pair<std::uint32_t, int>> open = {{root->second, 1}};
+  std::vector<std::uint32_t> below;
+  int best = 0;
+  while (!open.empty()) {
+    const auto [at, depth] = open.back();
+    open.pop_back();
+    best = std::max(best, depth);
+    below.clear();
+    for (const Fan& fan : tree_[at].fans)
+      follow(model, node, fan, constness, below);
+    for (const std::uint32_t child : below)
+      open.emplace_back(child, depth + 1);
+  }
+  return best;
 }
 
 static std::string probe_text(const RuleProgram::Probe& probe) {
@@ -282,6 +388,8 @@ static std::string probe_text(const RuleProgram::Probe& probe) {
       return path;
     case RuleProgram::Probe::What::Attribute:
       return fmt::format("{}{{{}}}", path, probe.attribute);
+    case RuleProgram::Probe::What::Number:
+      return "number at " + path;
     default:
       return fmt::format("operands of {}", path);
   }

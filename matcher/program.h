@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "matcher/constness.h"
 #include "matcher/graph.h"
 #include "matcher/rule.h"
 
@@ -25,15 +26,21 @@ namespace rulec {
 class RuleProgram {
  public:
   // What to look at: from the root, operand by operand (`either`: operand 0 or 1, in a commutative
-  // node), then a property of the node there, or of its operand `slot`.
+  // node), then a property of the node there; or, with one step more, of the operand itself. Where
+  // a path leads to several nodes, one of them must have the property.
   struct Probe {
     static constexpr std::uint8_t either = 255;
-    enum class What : std::uint8_t { Operator, Attribute, Operands } what = What::Operator;
+    enum class What : std::uint8_t {
+      Operator,
+      Attribute,
+      Operands,  // at least so many
+      Number,    // the operand is a constant, all of one number
+    } what = What::Operator;
     std::vector<std::uint8_t> path;
     std::string attribute = {};
     friend auto operator<=>(const Probe&, const Probe&) = default;
   };
-  // A probe and the answer that a rule wants ("Conv", "i:1", or the least number of operands).
+  // A probe and the answer that a rule wants ("Conv", "i:1", the least number of operands, "0.5").
   struct Test {
     Probe probe;
     std::string answer;
@@ -41,8 +48,14 @@ class RuleProgram {
   };
 
   // The rules that may hold with `node` as root, in the order in which they are tried.
-  void candidates(const Model& model, NodeId node, std::vector<RuleId>& found) const;
+  // Without a Constness, what is computed counts as a constant of any number.
+  void candidates(const Model& model, NodeId node, std::vector<RuleId>& found,
+                  Constness* constness = nullptr) const;
+  // How many tests in a row hold at best with `node` as root.
+  int closeness(const Model& model, NodeId node, Constness* constness) const;
   bool has_root(const GraphNode& node) const { return roots_.contains(key_of(node)); }
+
+  const std::vector<Symbol>& root_types() const { return root_types_; }
 
   std::uint64_t tests() const { return tests_; }  // evaluated so far
   std::size_t rule_count() const { return order_.size(); }
@@ -56,6 +69,7 @@ class RuleProgram {
     std::unordered_map<std::string, std::uint32_t> by_answer;
     std::unordered_map<std::uint64_t, std::uint32_t> by_operator;  // What::Operator
     std::vector<std::pair<std::size_t, std::uint32_t>> at_least;   // What::Operands
+    std::vector<std::pair<double, std::uint32_t>> by_number;       // What::Number, ascending
   };
   struct TreeNode {
     std::vector<Fan> fans;
@@ -66,15 +80,18 @@ class RuleProgram {
   static std::uint64_t key_of(const Symbol& domain, const Symbol& type);
   void insert(std::uint64_t root, std::vector<Test> tests, std::uint32_t place);
   std::uint32_t child_for(std::uint32_t node, const Test& test);
-  void follow(const Model& model, NodeId node, const Fan& fan,
+  void follow(const Model& model, NodeId node, const Fan& fan, Constness* constness,
               std::vector<std::uint32_t>& open) const;
+  void follow_number(const Model& model, ValueId value, const Fan& fan, Constness* constness,
+                     std::vector<std::uint32_t>& open) const;
 
   std::unordered_map<std::uint64_t, std::uint32_t> roots_;
   std::map<std::string, std::uint32_t> names_;  // of the roots, for dump()
+  std::vector<Symbol> root_types_;
   std::vector<TreeNode> tree_;
   std::vector<RuleId> order_;  // priority, size, file order
   mutable std::uint64_t tests_ = 0;
-  mutable std::vector<std::uint32_t> open_, places_;  // scratch
+  mutable std::vector<std::uint32_t> open_, places_, scratch_;
 };
 
 RuleProgram compile_program(const RuleSet& rules, std::span<const RuleId> phase);

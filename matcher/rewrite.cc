@@ -7,7 +7,7 @@
 #include <array>
 #include <chrono>
 #include <map>
-#include <set>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -72,7 +72,7 @@ class Rewriter {
   bool try_rule(RuleId rule, NodeId node, const Phase& phase, VisitOrder& order);
   bool fire_match(const Match& match, const Phase& phase, VisitOrder* order);
   void fired(RuleId rule, Firing firing, const Phase& phase);
-  void mark(ValueId value);
+  void mark(const FiringResult& result, NodeId root);
   void mark_node(NodeId node);
   void keep(NearMiss miss);
   void look_closer(const std::vector<RuleId>& rules);
@@ -91,7 +91,14 @@ class Rewriter {
   std::vector<std::uint8_t> pending_;  // nodes to be visited
   NodeId resume_;                      // the first node that the last firing made
   std::vector<RuleId> candidates_;
-  std::size_t depth_ = 2;          // how far below a change a root may stand
+  std::size_t depth_ = 2;       // how far below a change a root may stand
+  std::size_t most_uses_ = 64;  // a value with more cannot lie inside of a match
+  bool counts_uses_ = false;    // some rule asks how often a value is used
+  bool all_plain_ = false;      // what a rule of the phase sees lies within `depth_`
+  bool turned_down_ = false;    // a match whose types could not be proven, yet
+  bool constant_made_ = false;  // in this phase: what is a constant may have changed anywhere
+  std::vector<std::uint32_t> stamps_;  // of nodes: the last `stamp_` that met them
+  std::uint32_t stamp_ = 0;
   std::vector<RuleId> maker_;      // of nodes that a firing made
   std::vector<RuleId> history_;    // of the phase
   bool types_may_follow_ = false;  // since the last inference
@@ -153,6 +160,38 @@ Status Rewriter::check_count(RuleId rule, const CountBound& bound, std::int64_t 
                     bound.count, nearest(rule));
 }
 
+// Whether all that decides on a match lies in the matched nodes and their operands, so that what a
+// firing does not touch cannot begin to match.
+static bool is_plain(const RuleSet& rules, const Rule& rule) {
+  const bool one_root = rule.root.kind == Root::Kind::Pattern && rule.root.patterns.size() == 1;
+  if (!one_root || rule.call || !rule.where.empty() || !rule.lets.empty() ||
+      !rule.see_through.empty() || rule.limit) {
+    return false;
+  }
+  std::vector<PatternId> open = rule.root.patterns;
+  while (!open.empty()) {
+    const Pattern& pattern = rules[open.back()];
+    open.pop_back();
+    if (pattern.kind == Pattern::Kind::Chain || !pattern.predicates.empty() || pattern.type) {
+      return false;
+    }
+    open.insert(open.end(), pattern.children.begin(), pattern.children.end());
+  }
+  return true;
+}
+
+static std::size_t node_count(const RuleSet& rules, const Rule& rule) {
+  std::size_t count = 0;
+  std::vector<PatternId> open = rule.root.patterns;
+  while (!open.empty()) {
+    const Pattern& pattern = rules[open.back()];
+    open.pop_back();
+    count += pattern.kind == Pattern::Kind::Chain ? 16 : 1;
+    open.insert(open.end(), pattern.children.begin(), pattern.children.end());
+  }
+  return count;
+}
+
 // The longest way from the root of a pattern to one of its nodes.
 static std::size_t depth_of(const RuleSet& rules, PatternId id) {
   const Pattern& pattern = rules[id];
@@ -175,6 +214,11 @@ Status Rewriter::run_phase(const Phase& phase) {
   }
   std::vector<RuleId> active;
   depth_ = 2;
+  most_uses_ = 64;
+  all_plain_ = true;
+  constant_made_ = turned_down_ = false;
+  counts_uses_ = std::any_of(rules_.exprs.begin(), rules_.exprs.end(),
+                             [](const Expr& expr) { return expr.name == "users"; });
   for (const RuleId id : phase.rules) {
     const Rule& rule = rules_[id];
     std::string why;
@@ -190,6 +234,9 @@ Status Rewriter::run_phase(const Phase& phase) {
       continue;
     }
     active.push_back(id);
+    all_plain_ = all_plain_ && is_plain(rules_, rule);
+    // matcher_finish.cc gives up on a value with more than eight uses for each matched node.
+    most_uses_ = std::max(most_uses_, 8 * node_count(rules_, rule));
     for (const PatternId pattern : rule.root.patterns) {
       depth_ = std::max(depth_, depth_of(rules_, pattern) + (rule.see_through.empty() ? 1 : 16));
     }
@@ -208,19 +255,36 @@ Status Rewriter::run_phase(const Phase& phase) {
   return Done{};
 }
 
-// The program turns most nodes away without a word. For rules of which nothing is known yet, the
-// first nodes with the root's operator are looked at again, for the sake of the message.
+// The program turns most nodes away without a word. For rules of which nothing is known yet, some
+// nodes with the root's operator are looked at again, those nearest by the program's own tests, for
+// the sake of the message.
 void Rewriter::look_closer(const std::vector<RuleId>& rules) {
-  static constexpr int most_nodes = 64;
+  static constexpr std::size_t most_nodes = 64, most_matches = 4;
+  if (rules.empty()) return;
+  std::unordered_map<Symbol, std::vector<NodeId>> by_type;
+  for (std::uint32_t i = 0; i < model_.node_capacity(); ++i) {
+    const GraphNode& node = model_.node(NodeId{i});
+    if (!node.alive) continue;
+    auto& list = by_type[node.type];
+    if (list.size() < most_nodes) list.push_back({i});
+  }
   for (const RuleId id : rules) {
     if (rules_[id].root.kind != Root::Kind::Pattern) continue;
     const RuleId alone[] = {id};
     const RuleProgram program = compile_program(rules_, alone);
-    int looked = 0;
-    for (std::uint32_t i = 0; i < model_.node_capacity() && looked < most_nodes; ++i) {
-      const NodeId node{i};
-      if (!model_.node(node).alive || !program.has_root(model_.node(node))) continue;
-      ++looked;
+    std::vector<std::pair<int, NodeId>> near;
+    for (const Symbol& type : program.root_types()) {
+      const auto found = by_type.find(type);
+      if (found == by_type.end()) continue;
+      for (const NodeId node : found->second) {
+        if (!program.has_root(model_.node(node))) continue;
+        near.emplace_back(program.closeness(model_, node, &matcher_.constness()), node);
+      }
+    }
+    std::stable_sort(near.begin(), near.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    if (near.size() > most_matches) near.resize(most_matches);
+    for (const auto& [closeness, node] : near) {
       NearMiss miss;
       if (!matcher_.match(id, node, &miss) && miss.matched > 0) keep(std::move(miss));
     }
@@ -336,7 +400,8 @@ Status Rewriter::run_rules(const Phase& phase, const std::vector<RuleId>& rules)
         at = next;
       }
     }
-    if (history_.size() == before) break;  // a whole sweep without a firing
+    // Done after a whole sweep without a firing, or when nothing can have been missed.
+    if (history_.size() == before || (all_plain_ && !constant_made_ && !turned_down_)) break;
   }
   report_.match_seconds += seconds_since(start);
   return Done{};
@@ -344,7 +409,7 @@ Status Rewriter::run_rules(const Phase& phase, const std::vector<RuleId>& rules)
 
 bool Rewriter::visit(NodeId node, const RuleProgram& program, const Phase& phase,
                      VisitOrder& order) {
-  program.candidates(model_, node, candidates_);
+  program.candidates(model_, node, candidates_, &matcher_.constness());
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
     if (try_rule(candidates_[i], node, phase, order)) return true;
   }
@@ -390,32 +455,52 @@ void Rewriter::mark_node(NodeId node) {
   pending_[node.index] = 1;
 }
 
-// The nodes whose match may see this value, or how many uses it has.
-void Rewriter::mark(ValueId value) {
-  std::vector<ValueId> open = {value};
-  std::set<std::uint32_t> seen;
-  const NodeId producer = model_.value(value).producer;
-  if (producer) mark_node(producer);
-  for (std::size_t depth = 0; depth < depth_ && !open.empty(); ++depth) {
-    std::vector<ValueId> below;
-    for (const ValueId at : open) {
-      for (const Use& use : model_.uses(at)) {
-        NodeId reader = use.node;
-        // A body that changes may change what is said of its owner.
-        GraphId graph = use.graph;
-        while (reader || model_.graph(graph).owner) {
-          if (!reader) reader = model_.graph(graph).owner;
-          if (!seen.insert(reader.index).second) break;
-          mark_node(reader);
-          for (const ValueId output : model_.node(reader).outputs) {
-            if (output) below.push_back(output);
-          }
-          graph = model_.node(reader).graph;
-          reader = {};
-        }
+// What may match now that did not: the nodes that a firing made, what reads other operands than
+// before, what reads an operand that lost a use, and the roots below those. An operand of many
+// readers that loses one is still too much used to lie inside of a match, so its readers can only
+// tell where rules ask how often a value is used.
+void Rewriter::mark(const FiringResult& result, NodeId root) {
+  pending_.resize(model_.node_capacity(), 1);
+  stamps_.resize(model_.node_capacity(), 0);
+  ++stamp_;
+  std::vector<NodeId> open, below;
+  const auto reach = [&](NodeId node) {
+    if (stamps_[node.index] == stamp_) return;
+    stamps_[node.index] = stamp_;
+    mark_node(node);
+    below.push_back(node);
+  };
+  // A body that changes may change what is said of its owner.
+  const auto reach_reader = [&](const Use& use) {
+    if (use.node) reach(use.node);
+    for (GraphId graph = use.graph; NodeId owner = model_.graph(graph).owner;) {
+      reach(owner);
+      graph = model_.node(owner).graph;
+    }
+  };
+  for (const NodeId node : result.made)
+    reach(node);
+  if (model_.node(root).alive) reach(root);
+  for (const NodeId node : result.rewired) {
+    if (model_.node(node).alive) reach_reader({node, model_.node(node).graph, 0});
+  }
+  for (const ValueId value : result.touched) {
+    if (!model_.value(value).alive) continue;
+    if (const NodeId producer = model_.value(value).producer) mark_node(producer);
+    if (model_.use_count(value) > most_uses_ && !counts_uses_) continue;
+    for (const Use& use : model_.uses(value))
+      reach_reader(use);
+  }
+  for (std::size_t depth = 1; depth < depth_ && !below.empty(); ++depth) {
+    open.swap(below);
+    below.clear();
+    for (const NodeId node : open) {
+      for (const ValueId output : model_.node(node).outputs) {
+        if (!output) continue;
+        for (const Use& use : model_.uses(output))
+          reach_reader(use);
       }
     }
-    open = std::move(below);
   }
 }
 
@@ -470,28 +555,24 @@ bool Rewriter::fire_match(const Match& match, const Phase& phase, VisitOrder* or
   NearMiss miss;
   auto result = replacer_.fire(match, &miss);
   if (!result) {
+    turned_down_ = true;
     if (options_.near_misses && !miss.kind.empty()) keep(std::move(miss));
     return false;
   }
-  if (result->constant_made) matcher_.forget_constants();
+  for (const ValueId value : result->placed) {
+    if (!model_.value(value).alive || !matcher_.constness().holds(value)) continue;
+    matcher_.constness().recheck(result->rewired);
+    constant_made_ = true;
+    break;
+  }
   maker_.resize(model_.node_capacity());
   for (const NodeId node : result->made)
     maker_[node.index] = match.rule;
   fired(match.rule, std::move(result->firing), phase);
   if (order == nullptr) return true;
   order->insert_before(match.root, result->made);
-  pending_.resize(model_.node_capacity(), 1);
-  for (const NodeId node : result->made) {
-    mark_node(node);
-    if (!resume_) resume_ = node;
-    for (const ValueId output : model_.node(node).outputs) {
-      if (output) mark(output);
-    }
-  }
-  if (model_.node(match.root).alive) mark_node(match.root);
-  for (const ValueId value : result->touched) {
-    if (model_.value(value).alive) mark(value);
-  }
+  if (!resume_ && !result->made.empty()) resume_ = result->made.front();
+  mark(*result, match.root);
   return true;
 }
 

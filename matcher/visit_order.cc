@@ -8,44 +8,52 @@ namespace {
 
 struct Frame {
   NodeId node;
-  std::vector<ValueId> reads;  // operands, results of bodies
-  std::size_t next = 0;
+  std::size_t next = 0;  // what it reads is looked at from here on
 };
 
 }  // namespace
 
-static Frame frame_of(const Model& model, NodeId id) {
-  Frame frame{id, {}, 0};
+// What a node reads: its operands, then the results of its bodies. False past the last.
+static bool read_of(const Model& model, NodeId id, std::size_t at, ValueId& value) {
   const GraphNode& node = model.node(id);
-  frame.reads = node.inputs;
+  if (at < node.inputs.size()) {
+    value = node.inputs[at];
+    return true;
+  }
+  at -= node.inputs.size();
   for (const GraphId body : model.bodies(id)) {
     const auto& outputs = model.graph(body).outputs;
-    frame.reads.insert(frame.reads.end(), outputs.begin(), outputs.end());
+    if (at < outputs.size()) {
+      value = outputs[at];
+      return true;
+    }
+    at -= outputs.size();
   }
-  return frame;
+  return false;
 }
 
 // Post-order from the graph's outputs: what a node reads stands before it.
 VisitOrder::VisitOrder(const Model& model) {
   std::vector<std::uint8_t> seen(model.node_capacity(), 0);
   std::vector<NodeId> order;
+  order.reserve(model.live_nodes());
   std::vector<Frame> open;
   const auto walk = [&](NodeId start) {
     if (!start || seen[start.index] != 0) return;
     seen[start.index] = 1;
-    open.push_back(frame_of(model, start));
+    open.push_back({start});
     while (!open.empty()) {
       Frame& top = open.back();
-      if (top.next == top.reads.size()) {
+      ValueId value;
+      if (!read_of(model, top.node, top.next++, value)) {
         order.push_back(top.node);
         open.pop_back();
         continue;
       }
-      const ValueId value = top.reads[top.next++];
       const NodeId producer = value ? model.value(value).producer : NodeId{};
       if (!producer || seen[producer.index] != 0) continue;
       seen[producer.index] = 1;
-      open.push_back(frame_of(model, producer));
+      open.push_back({producer});
     }
   };
   for (const ValueId output : model.graph(model.main()).outputs) {

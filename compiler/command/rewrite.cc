@@ -28,7 +28,10 @@ static Or<ExportOptions> export_options(const std::string& save_external) {
 int rewrite(const RewriteOptions& options) {
   const auto exporting = export_options(options.save_external);
   if (const auto* status = std::get_if<int>(&exporting)) return *status;
-  auto result = rewrite_model(options.model, options.flags);
+  // Lives until the process ends: taking a large model apart would be the user's time.
+  static Or<Rewritten>* kept = nullptr;
+  kept = new Or<Rewritten>(rewrite_model(options.model, options.flags));
+  Or<Rewritten>& result = *kept;
   if (const auto* status = std::get_if<int>(&result)) return *status;
   Rewritten& rewritten = std::get<Rewritten>(result);
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a fuzz target over the files of a folder, and over mutations of each with a fixed seed: GCC
-// has no fuzzer of its own. `replay FOLDER [MUTATIONS]`.
+// Runs a fuzz target over the files of a folder, and over mutations of each: GCC has no fuzzer of
+// its own. `replay FOLDER [MUTATIONS [SEED [SECONDS [KEPT]]]]`: with seconds, mutations go on until
+// they are over; KEPT is a file that holds each input while it runs, so that a crash leaves it
+// behind.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -11,33 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "tests/fuzz/damage.h"
+
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size);
 
 static void run(const std::string& text) {
   LLVMFuzzerTestOneInput(reinterpret_cast<const unsigned char*>(text.data()), text.size());
-}
-
-// Cuts, copies, swaps or changes a few bytes, sometimes with parts of another file.
-static std::string mutate(std::string text, const std::string& other, std::mt19937& random) {
-  auto below = [&](std::size_t n) { return n == 0 ? 0 : random() % n; };
-  for (std::size_t n = 1 + below(4); n > 0; --n) {
-    auto at = below(text.size() + 1);
-    auto length = below(std::min<std::size_t>(text.size() - at, 20) + 1);
-    switch (below(4)) {
-      case 0:
-        text.erase(at, length);
-        break;
-      case 1:
-        text.insert(at, text.substr(below(text.size()), below(20)));
-        break;
-      case 2:
-        text.insert(at, other.substr(below(other.size()), below(40)));
-        break;
-      default:
-        if (at < text.size()) text[at] = static_cast<char>(below(256));
-    }
-  }
-  return text;
 }
 
 int main(int argc, char** argv) {
@@ -52,10 +34,20 @@ int main(int argc, char** argv) {
     texts.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
     run(texts.back());
   }
-  std::mt19937 random(20261121);
-  int mutations = argc > 2 ? std::atoi(argv[2]) : 0;
-  for (int i = 0; i < mutations && !texts.empty(); ++i)
-    run(mutate(texts[random() % texts.size()], texts[random() % texts.size()], random));
-  std::printf("%zu files, %d mutations\n", texts.size(), mutations);
-  return texts.empty() ? 1 : 0;
+  if (texts.empty()) return 1;
+  const auto number = [&](int at, unsigned long otherwise) {
+    return argc > at ? std::strtoul(argv[at], nullptr, 10) : otherwise;
+  };
+  const unsigned long mutations = number(2, 0), seconds = number(4, 0);
+  std::mt19937 random(static_cast<std::uint32_t>(number(3, 20261121)));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  unsigned long done = 0;
+  while (seconds > 0 ? std::chrono::steady_clock::now() < end : done < mutations) {
+    const std::string& text = texts[random() % texts.size()];
+    const std::string input = rulec::test::damaged(text, texts[random() % texts.size()], random);
+    if (argc > 5) std::ofstream(argv[5], std::ios::binary) << input;
+    run(input);
+    ++done;
+  }
+  std::printf("%zu files, %lu mutations\n", texts.size(), done);
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Which values are constants: initializers, and what is computed from such alone and can be folded.
+// Remembered, so that asking for every value of a graph costs as much as the graph is large. Not
+// the constants themselves: those are facts.h's constant_tensor.
+//
+//   Constness constness(model, ops);
+//   if (constness.holds(value)) …
+//   constness.recheck(readers);   // after these nodes got a constant as operand
+
+#include <span>
+#include <unordered_map>
+
+#include "matcher/graph.h"
+#include "matcher/op_table.h"
+
+namespace rulec {
+
+class Constness {
+ public:
+  Constness(const Model& model, const OpTable& ops) : model_(model), ops_(ops) {}
+
+  bool holds(ValueId value);
+  void recheck(std::span<const NodeId> readers);  // and what lies below them, as far as it matters
+  void forget() { known_.clear(); }               // after changes that nobody followed
+
+ private:
+  bool is_leaf_constant(ValueId value) const;
+  bool may_compute(const GraphNode& node, NodeId id) const;
+
+  const Model& model_;
+  const OpTable& ops_;
+  std::unordered_map<std::uint32_t, bool> known_;
+};
+
+}  // namespace rulec

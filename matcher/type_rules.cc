@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "matcher/type_rules.h"
+
+#include <algorithm>
+#include <span>
+#include <unordered_map>
+
+namespace rulec {
+
+namespace {
+
+enum class Family : std::uint8_t {
+  Same,        // result like operand 0
+  Arithmetic,  // broadcast, element type of operand 0
+  Comparison,  // broadcast, bool
+  MatMul,
+  Transpose,
+  Reduction,
+  Softmax,
+  LayerNormalization,
+  Gemm,
+  Cast,
+  Constant,
+};
+
+struct Entry {
+  Family family = Family::Same;
+  int since = 1;  // the opset from which the rule holds
+};
+
+// By the address of the operator's name, which is interned.
+using Table = std::unordered_map<const std::string*, Entry>;
+
+}  // namespace
+
+static const Entry* entry_of(const GraphNode& node) {
+  static const Table table = [] {
+    Table out;
+    const auto add = [&](Family family, int since, std::initializer_list<const char*> types) {
+      for (const char* type : types)
+        out.emplace(&Symbol(type).str(), Entry{family, since});
+    };
+    add(Family::Same, 6,
+        {"Abs", "Ceil", "Elu", "Exp", "Floor", "HardSigmoid", "LeakyRelu", "Log", "Neg", "Relu",
+         "Selu", "Sigmoid", "Sqrt", "Reciprocal", "Softsign", "Softplus", "Tanh"});
+    add(Family::Same, 7, {"Sin", "Cos", "Tan"});
+    add(Family::Same, 9, {"Erf", "Sign", "Sinh", "Cosh"});
+    add(Family::Same, 11, {"Round"});
+    add(Family::Same, 14, {"HardSwish"});
+    add(Family::Same, 18, {"Mish"});
+    add(Family::Same, 20, {"Gelu"});
+    add(Family::Arithmetic, 7, {"Add", "Sub", "Mul", "Div", "Pow"});
+    add(Family::Comparison, 9, {"Less", "Greater"});
+    add(Family::Comparison, 11, {"Equal"});
+    add(Family::Comparison, 12, {"LessOrEqual", "GreaterOrEqual"});
+    add(Family::Comparison, 7, {"And", "Or", "Xor"});
+    add(Family::MatMul, 9, {"MatMul"});
+    add(Family::Transpose, 1, {"Transpose"});
+    add(Family::Reduction, 11,
+        {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2",
+         "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"});
+    add(Family::Softmax, 11, {"Softmax", "LogSoftmax"});
+    add(Family::LayerNormalization, 17, {"LayerNormalization"});
+    add(Family::Gemm, 9, {"Gemm"});
+    add(Family::Cast, 9, {"Cast"});
+    add(Family::Constant, 11, {"Constant"});
+    return out;
+  }();
+  if (!node.domain.empty()) return nullptr;
+  const auto found = table.find(&node.type.str());
+  return found == table.end() ? nullptr : &found->second;
+}
+
+static bool is_real(DType dtype) {
+  return dtype == DType::F32 || dtype == DType::F64 || dtype == DType::F16 || dtype == DType::BF16;
+}
+
+// A tensor of known rank.
+static const Type* shaped(const Model& model, ValueId id) {
+  if (!id) return nullptr;
+  const Type& type = model.value(id).type;
+  const bool known = type.is_tensor() && type.dims && type.dtype != DType::Undefined;
+  return known ? &type : nullptr;
+}
+
+// Numpy's broadcasting of one dimension, as ONNX does it: nothing on contradiction.
+static bool broadcast_dim(const Dim* a, const Dim* b, Dim& out) {
+  std::int64_t size = 1;
+  const Dim* symbol = nullptr;
+  int symbols = 0;
+  for (const Dim* dim : {a, b}) {
+    if (dim == nullptr) continue;
+    if (dim->known()) {
+      if (dim->size == 1) continue;
+      if (size != 1 && size != dim->size) return false;
+      size = dim->size;
+    } else if (symbols == 0) {
+      symbol = dim;
+      symbols = 1;
+    } else if (dim->symbol != symbol->symbol || dim->symbol.empty()) {
+      ++symbols;
+    }
+  }
+  if (size != 1 || symbols == 0) {
+    out.size = size;
+  } else if (symbols == 1) {
+    out = *symbol;
+  }
+  return true;
+}
+
+using Dims = std::span<const Dim>;
+
+static bool broadcast_dims(Dims a, Dims b, std::vector<Dim>& out) {
+  const std::size_t rank = std::max(a.size(), b.size());
+  out.reserve(rank + 2);
+  for (std::size_t i = 0; i < rank; ++i) {
+    const Dim* left = i + a.size() >= rank ? &a[i + a.size() - rank] : nullptr;
+    const Dim* right = i + b.size() >= rank ? &b[i + b.size() - rank] : nullptr;
+    if (!broadcast_dim(left, right, out.emplace_back())) return false;
+  }
+  return true;
+}
+
+static Type made(DType dtype, std::vector<Dim> dims) {
+  return {.kind = Type::Kind::Tensor, .dtype = dtype, .dims = std::move(dims)};
+}
+
+static std::optional<Type> broadcast(const Type& a, const Type& b, DType dtype) {
+  std::vector<Dim> dims;
+  if (!broadcast_dims(*a.dims, *b.dims, dims)) return std::nullopt;
+  return made(dtype, std::move(dims));
+}
+
+static std::optional<Type> matmul(const Type& a, const Type& b) {
+  const Dims left = *a.dims, right = *b.dims;
+  if (left.empty() || right.empty()) return std::nullopt;
+  const Dim& inner = left.back();
+  const Dim& other = right.size() == 1 ? right[0] : right[right.size() - 2];
+  if (inner.known() && other.known() && inner.size != other.size) return std::nullopt;
+  std::vector<Dim> dims;
+  const Dims left_batch = left.size() > 2 ? left.first(left.size() - 2) : Dims();
+  const Dims right_batch = right.size() > 2 ? right.first(right.size() - 2) : Dims();
+  if (!broadcast_dims(left_batch, right_batch, dims)) return std::nullopt;
+  if (left.size() > 1) dims.push_back(left[left.size() - 2]);
+  if (right.size() > 1) dims.push_back(right.back());
+  return made(a.dtype, std::move(dims));
+}
+
+static std::optional<Type> transpose(const GraphNode& node, const Type& from) {
+  const std::size_t rank = from.dims->size();
+  std::vector<Dim> dims(from.dims->rbegin(), from.dims->rend());
+  if (const AttributeValue* given = node.attributes.find("perm")) {
+    const auto* perm = std::get_if<std::vector<std::int64_t>>(given);
+    if (perm == nullptr || perm->size() != rank) return std::nullopt;
+    std::vector<bool> seen(rank, false);
+    for (std::size_t i = 0; i < rank; ++i) {
+      const std::int64_t at = (*perm)[i];
+      if (at < 0 || at >= static_cast<std::int64_t>(rank)) return std::nullopt;
+      if (seen[static_cast<std::size_t>(at)]) return std::nullopt;
+      seen[static_cast<std::size_t>(at)] = true;
+      dims[i] = (*from.dims)[static_cast<std::size_t>(at)];
+    }
+  }
+  return made(from.dtype, std::move(dims));
+}
+
+// The axes of a reduction, from attribute or operand; nothing where only the run knows them.
+static std::optional<std::vector<std::int64_t>> reduced_axes(const Model& model,
+                                                             const GraphNode& node) {
+  if (node.inputs.size() > 1 && node.inputs[1]) {
+    const auto tensor = model.constant(node.inputs[1]);
+    if (!tensor || tensor->dtype() != DType::I64 || tensor->rank() != 1) return std::nullopt;
+    if (tensor->size() == 0) return std::nullopt;
+    return tensor->integers();
+  }
+  const AttributeValue* given = node.attributes.find("axes");
+  if (given == nullptr) return std::vector<std::int64_t>();
+  const auto* axes = std::get_if<std::vector<std::int64_t>>(given);
+  return axes == nullptr ? std::nullopt : std::optional(*axes);
+}
+
+// An int attribute: nothing where it is of another kind.
+static std::optional<std::int64_t> integer(const GraphNode& node, std::string_view name,
+                                           std::int64_t otherwise) {
+  const AttributeValue* given = node.attributes.find(name);
+  if (given == nullptr) return otherwise;
+  const auto* number = std::get_if<std::int64_t>(given);
+  return number == nullptr ? std::nullopt : std::optional(*number);
+}
+
+static std::optional<Type> reduce(const Model& model, const GraphNode& node, const Type& from,
+                                  int opset) {
+  const bool operand = opset >= (node.type == "ReduceSum" ? 13 : 18);
+  if (node.inputs.size() > (operand ? 2U : 1U)) return std::nullopt;
+  if (operand && node.attributes.has("axes")) return std::nullopt;
+  const auto axes = reduced_axes(model, node);
+  const auto keep = integer(node, "keepdims", 1);
+  const auto none_if_empty = integer(node, "noop_with_empty_axes", 0);
+  if (!axes || !keep || !none_if_empty) return std::nullopt;
+  if (axes->empty() && *none_if_empty != 0) return from;
+  const auto rank = static_cast<std::int64_t>(from.dims->size());
+  std::vector<bool> goes(from.dims->size(), axes->empty());
+  for (const std::int64_t axis : *axes) {
+    if (axis < -rank || axis >= rank) return std::nullopt;
+    goes[static_cast<std::size_t>(axis < 0 ? axis + rank : axis)] = true;
+  }
+  std::vector<Dim> dims;
+  for (std::size_t i = 0; i < goes.size(); ++i) {
+    if (!goes[i]) {
+      dims.push_back((*from.dims)[i]);
+    } else if (*keep == 1) {
+      dims.push_back({.size = 1});
+    }
+  }
+  return made(from.dtype, std::move(dims));
+}
+
+static bool axis_exists(const GraphNode& node, const Type& from, std::int64_t otherwise) {
+  const auto axis = integer(node, "axis", otherwise);
+  const auto rank = static_cast<std::int64_t>(from.dims->size());
+  return axis && *axis >= -rank && *axis < rank;
+}
+
+static std::optional<Type> gemm(const GraphNode& node, const Type& a, const Type& b) {
+  const auto turn_a = integer(node, "transA", 0), turn_b = integer(node, "transB", 0);
+  if (!turn_a || !turn_b || a.dims->size() != 2 || b.dims->size() != 2) return std::nullopt;
+  return made(a.dtype, {(*a.dims)[*turn_a != 0 ? 1 : 0], (*b.dims)[*turn_b != 0 ? 0 : 1]});
+}
+
+static std::optional<Type> cast(const GraphNode& node, const Type& from) {
+  const auto to = integer(node, "to", 0);
+  if (!to || *to <= 0 || *to > static_cast<std::int64_t>(DType::I2)) return std::nullopt;
+  return made(static_cast<DType>(*to), *from.dims);
+}
+
+std::optional<Type> type_of_result(const Model& model, const GraphNode& node, int opset) {
+  const Entry* entry = entry_of(node);
+  if (entry == nullptr || opset < entry->since) return std::nullopt;
+  if (node.outputs.size() != 1 || !node.outputs[0]) return std::nullopt;
+  if (entry->family == Family::Constant) {
+    const auto tensor = node.inputs.empty() && node.attributes.all().size() == 1
+                            ? model.constant(node.outputs[0])
+                            : nullptr;
+    if (!tensor) return std::nullopt;
+    return Type::tensor(tensor->dtype(), tensor->shape());
+  }
+  const std::size_t operands = node.inputs.size();
+  const Type* const a = operands > 0 ? shaped(model, node.inputs[0]) : nullptr;
+  if (a == nullptr) return std::nullopt;
+  const auto b = [&]() -> const Type* {
+    return operands == 2 ? shaped(model, node.inputs[1]) : nullptr;
+  };
+  const bool real = is_real(a->dtype);
+  switch (entry->family) {
+    case Family::Same:
+      return real && operands == 1 ? std::optional(*a) : std::nullopt;
+    case Family::Arithmetic:
+      return real && b() != nullptr ? broadcast(*a, *b(), a->dtype) : std::nullopt;
+    case Family::Comparison:
+      return b() != nullptr ? broadcast(*a, *b(), DType::Bool) : std::nullopt;
+    case Family::MatMul:
+      return b() != nullptr ? matmul(*a, *b()) : std::nullopt;
+    case Family::Transpose:
+      return operands == 1 ? transpose(node, *a) : std::nullopt;
+    case Family::Reduction:
+      return real ? reduce(model, node, *a, opset) : std::nullopt;
+    case Family::Softmax:
+      return operands == 1 && axis_exists(node, *a, opset >= 13 ? -1 : 1) ? std::optional(*a)
+                                                                          : std::nullopt;
+    case Family::LayerNormalization:
+      return (operands == 2 || operands == 3) && axis_exists(node, *a, -1) ? std::optional(*a)
+                                                                           : std::nullopt;
+    case Family::Gemm: {
+      const Type* other = operands >= 2 && operands <= 3 ? shaped(model, node.inputs[1]) : nullptr;
+      return other != nullptr ? gemm(node, *a, *other) : std::nullopt;
+    }
+    case Family::Cast:
+      return operands == 1 && (real || a->dtype == DType::Bool) ? cast(node, *a) : std::nullopt;
+    case Family::Constant:
+      break;
+  }
+  return std::nullopt;
+}
+
+}  // namespace rulec

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The types of results of everyday operators, straight on Type: for Add, Mul, MatMul, Transpose,
+// reductions, activations and the like, where asking ONNX's inference functions would cost fifty
+// times as much in messages. The answers are the ones ONNX gives. Not a full inference: what is not
+// here, or looks odd, gives nothing, and onnx_infer.h's inference is asked.
+//
+//   if (auto type = type_of_result(model, node, opset)) …
+
+#include <optional>
+
+#include "matcher/graph.h"
+
+namespace rulec {
+
+// The type of a node's only result, where its operands' types say enough. `opset` is that of the
+// node's domain. Nodes whose results ONNX would follow as computed shapes (integers) are left to
+// it.
+std::optional<Type> type_of_result(const Model& model, const GraphNode& node, int opset);
+
+}  // namespace rulec

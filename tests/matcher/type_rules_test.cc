@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Our own rules for everyday operators against ONNX's inference, over all pairs of a pool of types
+// with known, named and unknown sizes: what ours says, ONNX says; what ONNX refuses, ours leaves.
+#include "matcher/type_rules.h"
+
+#include <map>
+
+#include <gtest/gtest.h>
+#include <onnx/onnx_pb.h>
+#include <onnx/shape_inference/implementation.h>
+
+#include "matcher/onnx_io.h"
+#include "matcher/onnx_type_proto.h"
+
+namespace rulec {
+
+using Ints = std::vector<std::int64_t>;
+
+static Type f32(std::vector<Dim> dims) {
+  return {.kind = Type::Kind::Tensor, .dtype = DType::F32, .dims = std::move(dims)};
+}
+
+static std::vector<Type> pool() {
+  const Dim one{.size = 1}, two{.size = 2}, three{.size = 3}, n{.symbol = "N"}, m{.symbol = "M"};
+  std::vector<Type> all = {
+      f32({}),          f32({three}),      f32({n}),    f32({two, three}),   f32({three, two}),
+      f32({n, three}),  f32({one, three}), f32({n, m}), f32({Dim{}, three}), f32({two, two, three}),
+      f32({n, one, m}), f32({m, three, n})};
+  Type flags = f32({n, three});
+  flags.dtype = DType::Bool;
+  Type integers = f32({two, three});
+  integers.dtype = DType::I64;
+  all.push_back(flags);
+  all.push_back(integers);
+  return all;
+}
+
+namespace {
+
+struct Builder {
+  Model model;
+  std::vector<ValueId> inputs;
+  ValueId axes, last_axis;
+
+  explicit Builder(int opset) {
+    model.opset_imports = {{"", opset}};
+    model.graph(model.main()).name = "g";
+    for (const Type& type : pool())
+      inputs.push_back(model.add_input(model.main(), "x" + std::to_string(inputs.size()), type));
+    axes = model.add_initializer(model.main(), "axes", Tensor::of<std::int64_t>({2}, Ints{0, -1}));
+    last_axis =
+        model.add_initializer(model.main(), "last", Tensor::of<std::int64_t>({1}, Ints{-1}));
+  }
+
+  void add(const char* type, std::vector<ValueId> operands, Attributes attributes = {}) {
+    const NodeId node = model.add_node(model.main(), {.name = model.fresh_node_name(type),
+                                                      .type = type,
+                                                      .inputs = std::move(operands),
+                                                      .attributes = std::move(attributes)});
+    model.add_output(model.main(), model.node(node).outputs[0]);
+  }
+};
+
+}  // namespace
+
+static void fill(Builder& to, int opset) {
+  for (const ValueId x : to.inputs) {
+    for (const char* type :
+         {"Relu", "Erf", "Sqrt", "Sigmoid", "Neg", "Tanh", "Reciprocal", "Round"})
+      to.add(type, {x});
+    if (opset >= 20) to.add("Gelu", {x});
+    for (const std::int64_t axis : {-1, 0, 1, 2})
+      to.add("Softmax", {x}, Attributes({{"axis", axis}}));
+    to.add("Softmax", {x});
+    to.add("Transpose", {x});
+    for (const Ints& perm : {Ints{1, 0}, Ints{2, 0, 1}, Ints{0, 0}, Ints{0, 2}})
+      to.add("Transpose", {x}, Attributes({{"perm", perm}}));
+    for (const std::int64_t dtype : {1, 7, 10, 0, 99})
+      to.add("Cast", {x}, Attributes({{"to", dtype}}));
+    for (const std::int64_t keep : {0, 1}) {
+      for (const char* type : {"ReduceMean", "ReduceSum"}) {
+        const bool operand = opset >= (std::string_view(type) == "ReduceSum" ? 13 : 18);
+        to.add(type, {x}, Attributes({{"keepdims", keep}}));
+        for (const Ints& axes : {Ints{-1}, Ints{0, -1}, Ints{3}}) {
+          if (!operand) to.add(type, {x}, Attributes({{"axes", axes}, {"keepdims", keep}}));
+        }
+        if (!operand) continue;
+        to.add(type, {x, to.axes}, Attributes({{"keepdims", keep}}));
+        to.add(type, {x, to.last_axis}, Attributes({{"keepdims", keep}}));
+        to.add(type, {x, to.inputs.back()});
+        to.add(type, {x}, Attributes({{"noop_with_empty_axes", std::int64_t{1}}}));
+      }
+    }
+    for (const ValueId y : to.inputs) {
+      for (const char* type : {"Add", "Mul", "Pow", "Less", "And", "MatMul"})
+        to.add(type, {x, y});
+      to.add("Equal", {x, y});
+      to.add("Gemm", {x, y}, Attributes({{"transA", std::int64_t{1}}}));
+      to.add("Gemm", {x, y}, Attributes({{"transB", std::int64_t{1}}}));
+      if (opset >= 17) to.add("LayerNormalization", {x, y});
+    }
+  }
+}
+
+static void compare(int opset) {
+  Builder builder(opset);
+  fill(builder, opset);
+  const auto bytes = export_onnx_bytes(builder.model);
+  ASSERT_TRUE(bytes);
+  onnx::ModelProto proto;
+  ASSERT_TRUE(proto.ParseFromString(*bytes));
+  std::map<std::string, Type> inferred;
+  // Node by node: one that is refused must not hide the others.
+  onnx::shape_inference::InferShapes(proto, onnx::OpSchemaRegistry::Instance(),
+                                     onnx::ShapeInferenceOptions(false, 0, false));
+  for (const auto& list : {proto.graph().output(), proto.graph().value_info()}) {
+    for (const auto& info : list)
+      inferred[info.name()] = from_proto(info.type());
+  }
+  std::size_t answers = 0;
+  const Model& model = builder.model;
+  for (const NodeId node : model.nodes(model.main())) {
+    const auto ours = type_of_result(model, model.node(node), opset);
+    if (!ours) continue;
+    ++answers;
+    const Type& theirs = inferred[model.value(model.node(node).outputs[0]).name];
+    EXPECT_EQ(to_string(*ours), to_string(theirs))
+        << "opset " << opset << ", " << model.node(node).type.str() << " of "
+        << to_string(model.value(model.node(node).inputs[0]).type) << ", "
+        << (model.node(node).inputs.size() > 1
+                ? to_string(model.value(model.node(node).inputs[1]).type)
+                : std::string("nothing"));
+  }
+  EXPECT_GT(answers, model.live_nodes() / 2);
+}
+
+TEST(TypeRules, AgreeWithOnnx) {
+  for (const int opset : {12, 13, 17, 18, 20, 23})
+    compare(opset);
+}
+
+TEST(TypeRules, LeaveOtherOperatorsToOnnx) {
+  Builder builder(17);
+  builder.add("Shape", {builder.inputs[3]});
+  builder.add("Add", {builder.inputs.back(), builder.inputs.back()});  // integers: computed shapes
+  for (const NodeId node : builder.model.nodes(builder.model.main()))
+    EXPECT_FALSE(type_of_result(builder.model, builder.model.node(node), 17));
+}
+
+}  // namespace rulec
