@@ -4,7 +4,7 @@
 // The types of results of everyday operators, straight on Type: for Add, Mul, MatMul, Transpose,
 // reductions, activations and the like, where asking ONNX's inference functions would cost fifty
 // times as much in messages. The answers are the ones ONNX gives. Not a full inference: what is not
-// here, or looks odd, gives nothing, and onnx_infer.h's inference is asked.
+// here, or looks odd, gives nothing, and ONNX is asked (infer_types).
 //
 //   if (auto type = type_of_result(model, node, opset)) …
 
