@@ -20,6 +20,7 @@
 #include "matcher/constness.h"
 #include "matcher/guard.h"
 #include "matcher/match.h"
+#include "matcher/visit_order.h"
 
 namespace rulec {
 
@@ -40,6 +41,8 @@ class Matcher {
   // A value may have become constant: forget which are not.
   void forget_constants() { constness_.forget(); }
   Constness& constness() { return constness_; }
+  // Where several nodes will do, the first in this order is taken; without one, in the file's.
+  void set_order(const VisitOrder* order) { order_ = order; }
   std::uint64_t tests() const { return tests_; }
 
  private:
@@ -128,6 +131,7 @@ class Matcher {
   bool guards_hold(std::uint64_t hangs_on);
 
   const std::vector<NodeId>& elsewhere_nodes(const Goal& goal);
+  std::vector<NodeId> nodes_of(GraphId graph) const;
   std::vector<NodeId> node_candidates(const Goal& goal) const;
   bool is_operator(PatternId pattern, const GraphNode& node) const;
   bool is_seen_through(const GraphNode& node) const;
@@ -172,6 +176,7 @@ class Matcher {
   std::vector<MatchedNode> matched_;
   std::vector<Deferral> deferred_;
   std::vector<NodeId> elsewhere_;
+  const VisitOrder* order_ = nullptr;
   std::uint32_t head_ = no_goal;  // of the goals left
   std::uint64_t conflict_ = 0;
   std::uint64_t pure_ = 0;  // choices that do not change which nodes are matched

@@ -169,6 +169,12 @@ bool Matcher::use_safe(std::uint64_t) {
 // ---- further roots
 // -------------------------------------------------------------------------------
 
+std::vector<NodeId> Matcher::nodes_of(GraphId graph) const {
+  std::vector<NodeId> nodes = model_.nodes(graph);
+  if (order_ != nullptr) order_->sort(nodes);
+  return nodes;
+}
+
 // Where a root that nothing leads to may stand: at the producer of a result that is bound, among
 // the readers of an operand that is, else anywhere in the graph.
 const std::vector<NodeId>& Matcher::elsewhere_nodes(const Goal& goal) {
@@ -195,12 +201,15 @@ const std::vector<NodeId>& Matcher::elsewhere_nodes(const Goal& goal) {
     for (const Use& use : model_.uses(value)) {
       if (use.node && model_.node(use.node).graph == goal.graph) elsewhere_.push_back(use.node);
     }
-    std::sort(elsewhere_.begin(), elsewhere_.end(),
-              [&](NodeId a, NodeId b) { return model_.before(a, b); });
+    if (order_ != nullptr)
+      order_->sort(elsewhere_);
+    else
+      std::sort(elsewhere_.begin(), elsewhere_.end(),
+                [&](NodeId a, NodeId b) { return model_.before(a, b); });
     elsewhere_.erase(std::unique(elsewhere_.begin(), elsewhere_.end()), elsewhere_.end());
     return elsewhere_;
   }
-  elsewhere_ = model_.nodes(goal.graph);
+  elsewhere_ = nodes_of(goal.graph);
   return elsewhere_;
 }
 
@@ -225,7 +234,7 @@ bool Matcher::contains_goal(const Goal& goal, std::uint32_t alternative, std::ui
   const auto bodies = bodies_named(model_, goal.node, expr.name);
   std::size_t left = alternative;
   for (const GraphId body : bodies) {
-    const auto nodes = model_.nodes(body);
+    const auto nodes = nodes_of(body);
     if (expr.kind == Expr::Kind::BodyIs) {
       // Every pattern at some node; together they are all of the body.
       if (alternative > 0) return fail(hangs_on);

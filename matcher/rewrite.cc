@@ -382,6 +382,7 @@ Status Rewriter::run_rules(const Phase& phase, const std::vector<RuleId>& rules)
     }
     const std::size_t before = history_.size();
     VisitOrder order(model_);
+    matcher_.set_order(&order);
     pending_.assign(model_.node_capacity(), 1);
     for (bool again = true; again;) {
       again = false;
@@ -400,6 +401,7 @@ Status Rewriter::run_rules(const Phase& phase, const std::vector<RuleId>& rules)
         at = next;
       }
     }
+    matcher_.set_order(nullptr);
     // Done after a whole sweep without a firing, or when nothing can have been missed.
     if (history_.size() == before || (all_plain_ && !constant_made_ && !turned_down_)) break;
   }

@@ -149,6 +149,7 @@ static std::optional<Type> matmul(const Type& a, const Type& b) {
 
 static std::optional<Type> transpose(const GraphNode& node, const Type& from) {
   const std::size_t rank = from.dims->size();
+  if (rank == 0) return std::nullopt;  // ONNX says nothing of a scalar's
   std::vector<Dim> dims(from.dims->rbegin(), from.dims->rend());
   if (const AttributeValue* given = node.attributes.find("perm")) {
     const auto* perm = std::get_if<std::vector<std::int64_t>>(given);
@@ -225,6 +226,9 @@ static bool axis_exists(const GraphNode& node, const Type& from, std::int64_t ot
 static std::optional<Type> gemm(const GraphNode& node, const Type& a, const Type& b) {
   const auto turn_a = integer(node, "transA", 0), turn_b = integer(node, "transB", 0);
   if (!turn_a || !turn_b || a.dims->size() != 2 || b.dims->size() != 2) return std::nullopt;
+  const Dim& inner = (*a.dims)[*turn_a != 0 ? 0 : 1];
+  const Dim& other = (*b.dims)[*turn_b != 0 ? 1 : 0];
+  if (inner.known() && other.known() && inner.size != other.size) return std::nullopt;
   return made(a.dtype, {(*a.dims)[*turn_a != 0 ? 1 : 0], (*b.dims)[*turn_b != 0 ? 0 : 1]});
 }
 

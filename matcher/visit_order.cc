@@ -83,12 +83,26 @@ VisitOrder::VisitOrder(const Model& model) {
       previous_[order[i].index] = order[i - 1];
     }
   }
+  number();
+}
+
+void VisitOrder::number() {
+  static constexpr std::uint64_t gap = std::uint64_t{1} << 32;
+  keys_.resize(next_.size());
+  std::uint64_t key = 0;
+  for (NodeId at = first_; at; at = next_[at.index])
+    keys_[at.index] = key += gap;
+}
+
+void VisitOrder::sort(std::vector<NodeId>& nodes) const {
+  std::sort(nodes.begin(), nodes.end(), [this](NodeId a, NodeId b) { return before(a, b); });
 }
 
 void VisitOrder::grow(NodeId node) {
   if (node.index < next_.size()) return;
   next_.resize(node.index + 1);
   previous_.resize(node.index + 1);
+  keys_.resize(node.index + 1);
 }
 
 void VisitOrder::insert_before(NodeId place, std::span<const NodeId> nodes) {
@@ -103,6 +117,9 @@ void VisitOrder::insert_before(NodeId place, std::span<const NodeId> nodes) {
     } else {
       first_ = node;
     }
+    const std::uint64_t low = before ? keys_[before.index] : 0, high = keys_[place.index];
+    keys_[node.index] = low + (high - low) / 2;
+    if (keys_[node.index] == low) number();
   }
 }
 

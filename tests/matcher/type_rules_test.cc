@@ -102,6 +102,15 @@ static void fill(Builder& to, int opset) {
   }
 }
 
+// ONNX names the dimensions that it cannot tell; ours are named where a model takes them up.
+static std::string without_fresh_names(Type type) {
+  if (!type.dims) return to_string(type);
+  for (Dim& dim : *type.dims) {
+    if (dim.symbol.starts_with("unk__")) dim.symbol.clear();
+  }
+  return to_string(type);
+}
+
 static void compare(int opset) {
   Builder builder(opset);
   fill(builder, opset);
@@ -124,7 +133,7 @@ static void compare(int opset) {
     if (!ours) continue;
     ++answers;
     const Type& theirs = inferred[model.value(model.node(node).outputs[0]).name];
-    EXPECT_EQ(to_string(*ours), to_string(theirs))
+    EXPECT_EQ(to_string(*ours), without_fresh_names(theirs))
         << "opset " << opset << ", " << model.node(node).type.str() << " of "
         << to_string(model.value(model.node(node).inputs[0]).type) << ", "
         << (model.node(node).inputs.size() > 1

@@ -33,6 +33,7 @@ struct Naive {
   const RuleSet& rules;
   const NaiveFacts& facts;
   const Rule& rule;
+  const VisitOrder* order;
 
   // Where patterns lie: in a graph of the model, or in a body that a predicate speaks of.
   struct Ground {
@@ -284,10 +285,16 @@ struct Naive {
                  });
   }
 
+  std::vector<NodeId> nodes_of(GraphId graph) const {
+    std::vector<NodeId> nodes = model.nodes(graph);
+    if (order != nullptr) order->sort(nodes);
+    return nodes;
+  }
+
   bool further_roots(const std::vector<PatternId>& roots, std::size_t index, Ground ground,
                      const State& state, const Next& next) const {
     if (index == roots.size()) return next(state);
-    for (const NodeId at : model.nodes(ground.graph)) {
+    for (const NodeId at : nodes_of(ground.graph)) {
       const bool found = node(roots[index], at, true, ground, state, [&](const State& after) {
         return further_roots(roots, index + 1, ground, after, next);
       });
@@ -316,7 +323,7 @@ struct Naive {
     }
     if (expr.kind == Expr::Kind::Contains) {
       for (const GraphId body : bodies(check.node, expr.name))
-        for (const NodeId at : model.nodes(body))
+        for (const NodeId at : nodes_of(body))
           if (node(expr.pattern, at, false, {body, body}, state, on)) return true;
       return false;
     }
@@ -398,9 +405,9 @@ struct Naive {
 }  // namespace
 
 std::optional<Match> naive_match(const Model& model, const RuleSet& rules, const NaiveFacts& facts,
-                                 RuleId id, NodeId root) {
+                                 RuleId id, NodeId root, const VisitOrder* order) {
   const Rule& rule = rules[id];
-  const Naive naive{model, rules, facts, rule};
+  const Naive naive{model, rules, facts, rule, order};
   std::optional<Match> out;
   State start;
   start.slots.resize(rule.slots.size());
@@ -450,7 +457,7 @@ std::vector<std::string> naive_rewrite(Model& model, const RuleSet& rules, const
           if (!model.node(at).alive) break;
           maker.resize(model.node_capacity());
           if (maker[at.index] == rule && !rules[rule].recursive) continue;
-          const auto match = naive_match(model, rules, NaiveFacts(model, ops), rule, at);
+          const auto match = naive_match(model, rules, NaiveFacts(model, ops), rule, at, &visits);
           const auto result = match ? replacer.fire(*match, nullptr) : std::nullopt;
           if (!result) continue;
           fired.push_back(rules[rule].name);

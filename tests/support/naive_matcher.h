@@ -12,13 +12,15 @@
 #include "matcher/match.h"
 #include "matcher/op_table.h"
 #include "matcher/rewrite.h"
+#include "matcher/visit_order.h"
 #include "tests/support/naive_facts.h"
 
 namespace rulec::test {
 
-// `facts` are of this model, as it stands.
+// `facts` are of this model, as it stands. Where several nodes will do, the first in `order` is
+// taken; without one, in the file's.
 std::optional<Match> naive_match(const Model& model, const RuleSet& rules, const NaiveFacts& facts,
-                                 RuleId rule, NodeId root);
+                                 RuleId rule, NodeId root, const VisitOrder* order = nullptr);
 
 // All rules of the set to a fixpoint, every rule tried at every node in every sweep. Gives the
 // names of the rules that fired, in order; empty text in `error` when it came to an end.
