@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // dump(): graphs in the order in which they are met, nested ones below their node. The stack of
 // places to go on at replaces recursion.
+#include <algorithm>
 #include <iterator>
 
 #include "matcher/graph.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Model::verify: every list against what it lists, and the order against the data flow.
+#include <algorithm>
 #include <unordered_set>
 
 #include "matcher/graph.h"

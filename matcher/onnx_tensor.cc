@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "matcher/onnx_tensor.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "matcher/file.h"

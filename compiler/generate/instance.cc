@@ -546,8 +546,10 @@ class InstanceMaker {
         dim = {.symbol = named ? "d" + std::to_string(dim.size) : std::string()};
       }
     }
+    const Type unknown;
     for (std::uint32_t i = 0; i < model_.value_capacity(); ++i)
-      if (GraphValue& info = model_.value(ValueId{i}); info.alive && info.producer) info.type = {};
+      if (GraphValue& info = model_.value(ValueId{i}); info.alive && info.producer)
+        info.type = unknown;
   }
 
   const RuleSet& rules_;

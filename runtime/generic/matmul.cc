@@ -25,8 +25,8 @@ static Result<Stacks> plan_matmul(Shape a, Shape b) {
   const bool b_vector = b.size() == 1;
   const std::string message =
       fmt::format("the shapes {} and {} do not fit as matrices", to_string(a), to_string(b));
-  if (a_vector) a.insert(a.begin(), 1);
-  if (b_vector) b.push_back(1);
+  if (a_vector) a = {1, a[0]};
+  if (b_vector) b = {b[0], 1};
   plan.m = a[a.size() - 2];
   plan.k = a.back();
   plan.n = b.back();
