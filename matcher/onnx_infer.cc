@@ -87,10 +87,9 @@ void Inference::learn(ValueId id, Type inferred) {
 
 std::string stops_at(const Model& model, NodeId id) {
   const GraphNode& it = model.node(id);
-  const std::string_view result =
-      it.outputs.empty() || !it.outputs[0] ? "" : model.value(it.outputs[0]).name;
-  return fmt::format("type inference stops at {} `{}`:", it.type,
-                     it.name.empty() ? result : std::string_view(it.name));
+  std::string_view name = it.name;
+  if (name.empty() && !it.outputs.empty() && it.outputs[0]) name = model.value(it.outputs[0]).name;
+  return fmt::format("type inference stops at {} `{}`:", it.type, name);
 }
 
 void Inference::warn(NodeId id, std::string_view what) {
