@@ -4,8 +4,9 @@
 //   rulec_kernels_bench --benchmark_filter=winograd
 //
 // GFLOP/s counts the work that the layer's definition asks for, and `peak` is its share of what
-// fused multiply-adds reach in the same run; so Winograd's may pass 100 %. Families without
-// multiply-adds say GB/s of what they read and write.
+// fused multiply-adds of f32 reach in the same run; so Winograd's may pass 100 %, and that of 8-bit
+// numbers, of which an instruction takes twice as many. Families without multiply-adds say GB/s of
+// what they read and write.
 #include <cstring>
 #include <memory>
 #include <string>
@@ -38,6 +39,19 @@ class Operands {
     for (std::int64_t d : dims)
       count *= static_cast<std::uint64_t>(d);
     return filled(add(std::move(dims), 0), count);
+  }
+  // Of another type, each element `value`.
+  template <typename T>
+  TensorRef plain_of(DType dtype, Dims dims, T value) {
+    std::uint64_t bytes = sizeof(T);
+    for (std::int64_t d : dims)
+      bytes *= static_cast<std::uint64_t>(d);
+    TensorRef t = filled(add(std::move(dims), 0), (bytes + 3) / 4 * 4);
+    t.dtype = dtype;
+    t.bytes = bytes;
+    for (std::uint64_t at = 0; at < bytes; at += sizeof(T))
+      std::memcpy(t.data + at, &value, sizeof(T));
+    return t;
   }
 
  private:
@@ -128,6 +142,25 @@ void convolution(benchmark::State& state, Opcode opcode, const Layer& l, std::ui
   const double macs = static_cast<double>(l.oc * out * out * taps * (depthwise ? 1 : l.ic));
   run(state, opcode, {x, o.plain({padded(l.oc) * depth * points}), o.plain({padded(l.oc)})}, y, p,
       2 * macs);
+}
+
+void quantized(benchmark::State& state, Opcode opcode, const Layer& l) {
+  Operands o;
+  kernels::QuantizedConvParameters p;
+  p.kernel_h = p.kernel_w = l.kernel;
+  p.stride_h = p.stride_w = l.stride;
+  p.pad_top = p.pad_left = l.kernel / 2;
+  const bool depthwise = opcode == Opcode::QuantizedDepthwise;
+  const std::int64_t taps = std::int64_t{l.kernel} * l.kernel, out = (l.size - 1) / l.stride + 1;
+  const std::int64_t pairs = depthwise ? l.kernel * ((l.kernel + 1) / 2) : taps * ((l.ic + 1) / 2);
+  const double macs = static_cast<double>(l.oc * out * out * taps * (depthwise ? 1 : l.ic));
+  const std::int64_t oc = padded(l.oc);
+  run(state, opcode,
+      {o.plain_of<std::uint8_t>(DType::U8, {1, l.size, l.size, l.ic}, 7),
+       o.plain_of<std::int16_t>(DType::I16, {oc * pairs * 2}, 3),
+       o.plain_of<std::int32_t>(DType::I32, {oc}, 0),
+       o.plain_of<double>(DType::F64, {kernels::quantized_coefficients, oc}, 1)},
+      o.plain_of<std::uint8_t>(DType::U8, {1, out, out, l.oc}, 0), p, 2 * macs);
 }
 
 void product(benchmark::State& state, std::uint32_t rows, std::uint32_t depth,
@@ -230,6 +263,14 @@ void add_convolutions() {
        {384, 384, 14, 3},
        {240, 240, 28, 5},
        {672, 672, 14, 5}});
+  const auto stored = [&](Opcode opcode, const std::vector<Layer>& layers) {
+    for (const Layer& l : layers) {
+      add("int8/" + text(l), [=](benchmark::State& s) { quantized(s, opcode, l); });
+    }
+  };
+  stored(Opcode::QuantizedConv, square);
+  stored(Opcode::QuantizedConv, {{64, 256, 56}, {512, 128, 28}, {960, 320, 7}, {3, 64, 224, 7, 2}});
+  stored(Opcode::QuantizedDepthwise, {{96, 96, 112, 3, 2}, {384, 384, 14, 3}});
   all("silu", Opcode::Conv, 0,
       {{16, 96, 112, 1, 1, Activation::Silu}, {64, 384, 14, 1, 1, Activation::Silu}});
 }

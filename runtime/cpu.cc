@@ -48,6 +48,14 @@ Isa detected_isa() {
   return isa;
 }
 
+bool has_vnni() {
+#if defined(__x86_64__)
+  return detected_isa() == Isa::Avx512 && __builtin_cpu_supports("avx512vnni");
+#else
+  return false;
+#endif
+}
+
 std::string cpu_description() {
   std::string text;
 #if defined(__x86_64__)
@@ -65,6 +73,7 @@ std::string cpu_description() {
   if (__builtin_cpu_supports("fma")) text += " fma";
   if (__builtin_cpu_supports("avx512f")) text += " avx512f";
   if (__builtin_cpu_supports("avx512bw")) text += " avx512bw";
+  if (has_vnni()) text += " avx512vnni";
 #endif
   return text;
 }

@@ -21,6 +21,9 @@ std::optional<Isa> isa_of(std::string_view name);
 // The best one that this CPU and operating system run. Asked once.
 Isa detected_isa();
 
+// Products of 8- and 16-bit integers summed by one instruction (AVX-512 VNNI).
+bool has_vnni();
+
 // "AMD EPYC, avx2 fma f16c": for `rulec version` and reports.
 std::string cpu_description();
 

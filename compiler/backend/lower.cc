@@ -18,11 +18,11 @@ struct Family {
 }  // namespace
 
 static constexpr std::string_view f32 = "f32", numbers = "bool u8 i8 i32 i64 f32 f64",
-                                  any_bytes = "any of 8, 16, 32 or 64 bits";
+                                  any_bytes = "any of 8, 16, 32 or 64 bits", stored = "u8 i8";
 
 static constexpr Family families[] = {
     {"", "Conv", lower_convolution, f32},
-    {"", "MaxPool", lower_pooling, f32},
+    {"", "MaxPool", lower_pooling, "f32 u8 i8"},
     {"", "AveragePool", lower_pooling, f32},
     {"", "GlobalAveragePool", lower_pooling, f32},
     {"", "GlobalMaxPool", lower_pooling, f32},
@@ -94,11 +94,22 @@ static constexpr Family families[] = {
     {"", "PRelu", lower_elementwise, f32},
     {"", "BatchNormalization", lower_elementwise, f32},
     {"", "ImageScaler", lower_elementwise, f32},
+    {"", "QuantizeLinear", lower_quantized, stored},
+    {"", "DequantizeLinear", lower_quantized, stored},
+    {"", "QLinearConv", lower_quantized_product, stored},
+    {"", "QLinearMatMul", lower_quantized_product, stored},
     {"com.microsoft", "FusedMatMul", lower_matmul, f32},
     {"rulec", "Activate", lower_elementwise, f32},
     {"rulec", "FusedConv", lower_fused_convolution, f32},
     {"rulec", "FusedGemm", lower_matmul, f32},
     {"rulec", "LayerNormalization", lower_rows, f32},
+    {"rulec", "Quantize", lower_quantized, stored},
+    {"rulec", "QuantizedAdd", lower_quantized, stored},
+    {"rulec", "QuantizedMul", lower_quantized, stored},
+    {"rulec", "QuantizedLookup", lower_quantized, stored},
+    {"rulec", "QuantizedGlobalAveragePool", lower_quantized, stored},
+    {"rulec", "QuantizedConv", lower_quantized_product, stored},
+    {"rulec", "QuantizedGemm", lower_quantized_product, stored},
 };
 
 static const Family* family_of(const GraphNode& node) {
@@ -193,7 +204,7 @@ static std::vector<bool> quantized_later(const Model& model) {
   const std::vector<NodeId> nodes = model.nodes(model.main());
   for (std::size_t i = nodes.size(); i-- > 0;) {
     const GraphNode& n = model.node(nodes[i]);
-    if (n.type == "QuantizeLinear" || n.type == "DynamicQuantizeLinear") {
+    if (n.type == "QuantizeLinear" || n.type == "DynamicQuantizeLinear" || n.type == "Quantize") {
       out[nodes[i].index] = true;
       continue;
     }
@@ -209,7 +220,10 @@ static std::vector<bool> quantized_later(const Model& model) {
 
 // Fast kernels that move elements or round each result once, as the generic ones do.
 static bool rounds_once(const Family& family, const GraphNode& n) {
-  if (family.lower == lower_movement || family.lower == lower_typed) return true;
+  if (family.lower == lower_movement || family.lower == lower_typed ||
+      family.lower == lower_quantized || family.lower == lower_quantized_product) {
+    return true;
+  }
   static constexpr std::string_view once[] = {"MaxPool", "GlobalMaxPool", "Add",   "Sub", "Mul",
                                               "Div",     "Neg",           "Abs",   "Min", "Max",
                                               "Floor",   "Ceil",          "Round", "Sqrt"};

@@ -61,6 +61,47 @@ void Lowering::bind(ValueId id, Index v) {
   (value(v).layout == Layout::Blocked ? p.blocked : p.plain) = v;
 }
 
+bool Lowering::is_channels_last(ValueId id) const {
+  const auto it = places_.find(id.index);
+  return it != places_.end() && it->second.last != no_value;
+}
+
+void Lowering::bind_channels_last(ValueId id, Index v) {
+  places_[id.index].last = v;
+}
+
+Index Lowering::add_channels_last(ValueId like) {
+  const Shape s = *shape(like);
+  const GraphValue& g = model.value(like);
+  return add_arena(g.name, g.type.dtype, {s[0], s[2], s[3], s[1]}, Layout::Plain);
+}
+
+void Lowering::add_transpose(Index from, Index to, const Shape& s, bool to_channels_last) {
+  kernels::CopyParameters head;
+  head.parts = 1;
+  head.rank = 4;
+  head.element_bytes = static_cast<std::uint32_t>(bit_width(value(to).dtype) / 8);
+  kernels::CopyPart part{};
+  const auto first = strides_of(s);
+  const std::int64_t last[] = {s[1] * s[2] * s[3], 1, s[3] * s[1], s[1]};
+  for (std::size_t d = 0; d < 4; ++d) {
+    part.dims[d] = s[d];
+    part.in_stride[d] = to_channels_last ? first[d] : last[d];
+    part.out_stride[d] = to_channels_last ? last[d] : first[d];
+  }
+  Operation& op = add(Opcode::Copy, {}, {from}, {to});
+  op.set(head);
+  op.parameters.append(reinterpret_cast<const char*>(&part), sizeof part);
+}
+
+Index Lowering::channels_last(ValueId id) {
+  if (const Index v = places_[id.index].last; v != no_value) return v;
+  const Index from = plain(id);
+  const Index to = add_channels_last(id);
+  add_transpose(from, to, *shape(id), true);
+  return places_[id.index].last = to;
+}
+
 std::optional<ValueId> Lowering::channels_last_source(ValueId id) const {
   const auto it = channels_last_.find(id.index);
   return it == channels_last_.end() ? std::nullopt : std::optional(it->second);
@@ -122,25 +163,11 @@ Index Lowering::plain(ValueId id) {
     const Index v = add_weight(model.value(id).name, *c);
     return places_[id.index].plain = v;
   }
-  if (const auto source = channels_last_source(id); source && p.blocked == no_value) {
-    const Index from = plain(*source);
+  const auto source = channels_last_source(id);
+  if (p.blocked == no_value && (p.last != no_value || source)) {
+    const Index from = p.last != no_value ? p.last : plain(*source);
     const Index to = add_arena(id, Layout::Plain);
-    const Shape s = *shape(id);
-    kernels::CopyParameters head;
-    head.parts = 1;
-    head.rank = 4;
-    head.element_bytes = 4;
-    kernels::CopyPart part{};
-    const auto to_strides = strides_of(s);
-    const std::int64_t in[] = {s[1] * s[2] * s[3], 1, s[3] * s[1], s[1]};
-    for (std::size_t d = 0; d < 4; ++d) {
-      part.dims[d] = s[d];
-      part.in_stride[d] = in[d];
-      part.out_stride[d] = to_strides[d];
-    }
-    Operation& op = add(Opcode::Copy, {}, {from}, {to});
-    op.set(head);
-    op.parameters.append(reinterpret_cast<const char*>(&part), sizeof part);
+    add_transpose(from, to, *shape(id), false);
     return places_[id.index].plain = to;
   }
   RULEC_CHECK(p.blocked != no_value);
@@ -173,8 +200,9 @@ Index Lowering::blocked(ValueId id, std::int64_t halo) {
   Index v = places_[id.index].blocked;
   if (v == no_value) {
     const auto source = channels_last_source(id);
-    const bool last = source && places_[id.index].plain == no_value;
-    const Index from = last ? plain(*source) : plain(id);
+    const Index there = places_[id.index].last;
+    const bool last = (source || there != no_value) && places_[id.index].plain == no_value;
+    const Index from = !last ? plain(id) : there != no_value ? there : plain(*source);
     v = add_arena(id, Layout::Blocked);
     kernels::ReorderParameters p;
     p.channels_last = last ? 1 : 0;

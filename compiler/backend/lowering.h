@@ -51,6 +51,11 @@ class Lowering {
   bool only_blocked(ValueId id) const;
   void bind(ValueId id, Index v);  // v's layout says which representation it is
   Index bound(ValueId id) const;   // either one, or no_value
+  // Numbers of 8 bits, and what is made of them, may lie as [N,H,W,C], plain.
+  Index channels_last(ValueId id);  // a transpose is added when it must
+  bool is_channels_last(ValueId id) const;
+  void bind_channels_last(ValueId id, Index v);
+  Index add_channels_last(ValueId like);
   // The value `id` is the transpose to NCHW of this one, which is NHWC.
   void bind_channels_last(ValueId id, ValueId source) { channels_last_[id.index] = source; }
   std::optional<ValueId> channels_last_source(ValueId id) const;
@@ -103,8 +108,10 @@ class Lowering {
   bool plan_ = false;  // of the node of the main graph at hand, and so of its bodies
 
   struct Places {
-    Index plain = no_value, blocked = no_value;
+    Index plain = no_value, blocked = no_value, last = no_value;
   };
+  // A copy of `from` to `to`, which has the shape `dims` or, channels last, its transpose.
+  void add_transpose(Index from, Index to, const Shape& dims, bool to_channels_last);
   std::unordered_map<Index, Places> places_;
   std::unordered_map<Index, ValueId> channels_last_;
   std::unordered_map<Index, std::size_t> maker_;
@@ -120,6 +127,8 @@ bool lower_rows(Lowering& l, NodeId node);      // Softmax, LayerNormalization, 
 bool lower_movement(Lowering& l, NodeId node);  // Reshape, Transpose, Concat, Slice, …
 bool lower_resize(Lowering& l, NodeId node);
 bool lower_recurrent(Lowering& l, NodeId node);
+bool lower_quantized(Lowering& l, NodeId node);          // QuantizeLinear, rulec.QuantizedAdd, …
+bool lower_quantized_product(Lowering& l, NodeId node);  // QLinearConv, rulec.QuantizedConv, …
 bool lower_typed(Lowering& l, NodeId node);  // Cast, Where, comparisons, logic, integers
 
 // rulec.FusedConv: a convolution, then its epilogue.

@@ -72,13 +72,28 @@ static void remove_dead_nodes(Model& model, const char* why, std::vector<BuiltNo
   }
 }
 
+// Weights of 8 bits that a product reads: rules/lower/quantized.rules want to see them as they are.
+static bool is_quantized_weight(const Model& model, NodeId node) {
+  const GraphNode& n = model.node(node);
+  if (n.type != "DequantizeLinear" || n.inputs.empty() || !n.inputs[0]) return false;
+  const auto w = model.constant(n.inputs[0]);
+  if (!w || (w->dtype() != DType::I8 && w->dtype() != DType::U8)) return false;
+  for (const Use& use : model.uses(n.outputs[0])) {
+    if (!use.node) continue;
+    const auto type = model.node(use.node).type;
+    if (type == "Conv" || type == "Gemm" || type == "MatMul") return true;
+  }
+  return false;
+}
+
 // Replaces what can be computed now by its value. Gives whether anything was.
-static bool fold_constants(Model& model) {
+static bool fold_constants(Model& model, bool keep_weights) {
   bool any = false;
   const GraphId main = model.main();
   for (NodeId node : model.nodes(main)) {
     const GraphNode& n = model.node(node);
     if (n.type == "Constant" && n.domain.empty()) continue;
+    if (keep_weights && is_quantized_weight(model, node)) continue;
     for (std::size_t i = 0; i < n.outputs.size(); ++i) {
       const ValueId out = model.node(node).outputs[i];
       if (!out || model.use_count(out) == 0) continue;
@@ -180,13 +195,15 @@ Status prepare(Model& model, const BuildOptions& options, BuiltEngine& built) {
     std::vector<std::string> found;
     infer(model, found);
     if (round == 0) warnings.insert(warnings.end(), found.begin(), found.end());
-    if (!fold_constants(model)) break;
+    if (!fold_constants(model, options.fast_kernels)) break;
     remove_dead_nodes(model, "computed when the engine was built", built.report);
   }
   remove_dead_nodes(model, "nothing reads it", built.report);
   if (options.fast_kernels) {
     spell_transposed_convs(model);
     if (Status ok = fuse(model, built.report); !ok) return ok;
+    if (fold_constants(model, false))
+      remove_dead_nodes(model, "computed when the engine was built", built.report);
   }
   return Done{};
 }

@@ -4,25 +4,24 @@
 // operators one after the other, so that a fused node means the same where no fast kernel takes it.
 #include <algorithm>
 
+#include "runtime/generic/compose.h"
 #include "runtime/generic/families.h"
 #include "runtime/generic/operands.h"
 
 namespace rulec::generic {
 
 static constexpr std::string_view own = "rulec";
-static constexpr int standard_opset = 24;  // of the operators that these are made of
 
-static Result<Value> apply(std::string_view domain, std::string_view type,
-                           const std::vector<const Value*>& inputs, const Attributes& attributes,
-                           int opset = standard_opset) {
+Result<Value> apply(std::string_view domain, std::string_view type,
+                    const std::vector<const Value*>& inputs, const Attributes& attributes,
+                    int opset) {
   auto out = run(
       {.domain = domain, .type = type, .opset = opset, .inputs = inputs, .attributes = attributes});
   if (!out) return out.error();
   return std::move(out->front());
 }
 
-// `slopes` is operand 1 of a PRelu, for the channels of a convolution's result.
-static Result<Value> activate(const Attributes& given, const Value& x, const Value* slopes) {
+Result<Value> activate(const Attributes& given, const Value& x, const Value* slopes) {
   const std::string_view kind = given.text("activation", "None");
   if (kind == "None") return x;
   const float alpha = given.number("activation_alpha", 0),

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "runtime/generic/compose.h"
 #include "runtime/generic/families.h"
 
 namespace rulec::generic {
@@ -42,6 +43,7 @@ static constexpr Family families[] = {
     text_kernels,
     signal_kernels,
     fused_kernels,
+    quantized_kernels,
     misc_kernels,
     contrib_kernels,
 };

@@ -7,48 +7,16 @@
 #include <algorithm>
 #include <cstring>
 
-#include "runtime/shape.h"
+#include "runtime/kernels/check_operands.h"
 
 namespace rulec {
+
+namespace check {
 
 using format::Layout;
 using kernels::Activation;
 using kernels::Epilogue;
 using kernels::Residual;
-using Refs = std::span<const TensorRef>;
-
-template <typename T>
-static bool read_parameters(std::span<const std::byte> bytes, T& out) {
-  if (bytes.size() != sizeof(T)) return false;
-  std::memcpy(&out, bytes.data(), sizeof(T));
-  return true;
-}
-
-static bool is_f32(const TensorRef& t) {
-  return t.present() && t.dtype == DType::F32;
-}
-static bool is_blocked(const TensorRef& t) {
-  return is_f32(t) && t.layout == Layout::Blocked && t.rank == 4;
-}
-static bool is_plain(const TensorRef& t) {
-  return t.present() && t.layout == Layout::Plain;
-}
-static std::int64_t count(const TensorRef& t) {
-  return element_count({t.dims, t.rank});
-}
-static std::int64_t padded(std::int64_t channels) {
-  return (channels + 15) / 16 * 16;
-}
-static bool is_vector(const TensorRef& t, std::int64_t size) {
-  return is_f32(t) && is_plain(t) && count(t) == size;
-}
-static bool same_dims(const TensorRef& a, const TensorRef& b) {
-  return a.rank == b.rank && std::equal(a.dims, a.dims + a.rank, b.dims);
-}
-static Error bad(const char* what) {
-  return {std::string(what)};
-}
-static constexpr std::uint32_t max_window = 1 << 12;
 
 static bool known(const Epilogue& e) {
   return static_cast<std::uint32_t>(e.activation) < kernels::activation_count &&
@@ -73,16 +41,6 @@ static Status check_epilogue(const Epilogue& e, Refs in, std::size_t fixed, cons
   }
   if (at != in.size()) return bad("too many operands");
   return Done{};
-}
-
-// The last window must end inside `size` plus what lies around it.
-static bool window_fits(std::int64_t size, std::int64_t before, std::int64_t after,
-                        std::int64_t out, std::uint32_t stride, std::uint32_t kernel,
-                        std::uint32_t dilation) {
-  if (out <= 0 || size <= 0 || stride == 0 || kernel == 0 || dilation == 0) return false;
-  if (stride > max_window || kernel > max_window || dilation > max_window) return false;
-  const std::int64_t last = (out - 1) * stride - before + std::int64_t{kernel - 1} * dilation;
-  return last < size + after;
 }
 
 static Status check_conv(Opcode opcode, Refs in, Refs out, std::span<const std::byte> bytes) {
@@ -452,7 +410,11 @@ static Status check_typed(Refs in, Refs out, std::span<const std::byte> bytes) {
   return same && good ? Status(Done{}) : bad("wrong types");
 }
 
-Status check_operation(Opcode opcode, Refs in, Refs out, std::span<const std::byte> parameters) {
+}  // namespace check
+
+Status check_operation(Opcode opcode, std::span<const TensorRef> in, std::span<const TensorRef> out,
+                       std::span<const std::byte> parameters) {
+  using namespace check;
   for (const TensorRef& t : in) {
     if (!t.present()) return bad("a missing operand");
   }
@@ -494,6 +456,13 @@ Status check_operation(Opcode opcode, Refs in, Refs out, std::span<const std::by
       return check_recurrent(in, out, parameters);
     case Opcode::Typed:
       return check_typed(in, out, parameters);
+    case Opcode::QuantizedConv:
+    case Opcode::QuantizedDepthwise:
+      return quantized_conv(opcode, in, out, parameters);
+    case Opcode::QuantizedPool:
+      return quantized_pool(in, out, parameters);
+    case Opcode::Quantized:
+      return quantized(in, out, parameters);
   }
   return bad("an unknown operation");
 }

@@ -251,4 +251,45 @@ struct RecurrentParameters {
   std::uint32_t reserved = 0;
 };
 
+// Of numbers of 8 bits, signed or not as their tensor is: real = (stored - zero) scale.
+struct Quantization {
+  float scale = 1;
+  std::int32_t zero = 0;
+};
+
+// Operands: x [N,H,W,C], weights, i32 biases [padded channels], f64 coefficients [5][padded
+// channels] (see QuantizedCoefficient); y is [N,H,W,C]. Weights are i16, less their zero points,
+// neighbours in pairs, filled up with zeros:
+// QuantizedConv: [oc/16][kh][kw][ic/2][16 oc][2]. QuantizedDepthwise: [c/16][kh][kw/2][16][2].
+struct QuantizedConvParameters {
+  std::uint32_t kernel_h = 1, kernel_w = 1;
+  std::uint32_t stride_h = 1, stride_w = 1;
+  std::uint32_t pad_top = 0, pad_left = 0;
+  std::uint32_t dilation_h = 1, dilation_w = 1;
+  Quantization x, y;
+  std::int32_t low = 0, high = 255;  // of the result
+};
+
+// The stored result is round((sum + bias) * Multiplier + Offset) + zero. Where its fraction is
+// further from an integer than Limit, DequantizeLinear, Conv and QuantizeLinear, which round at
+// each step, may give the neighbour: there they are followed step by step.
+enum class QuantizedCoefficient : std::uint32_t { Multiplier, Offset, Limit, WeightScale, Bias };
+inline constexpr std::uint32_t quantized_coefficients = 5;
+
+enum class QuantizedKind : std::uint32_t {
+  Quantize,       // f32 to 8 bits
+  Dequantize,     // 8 bits to f32
+  Add,            // of two of one shape
+  Mul,            // of two of one shape
+  Lookup,         // operand 1: 256 results, by the stored number (plus 128 where it is signed)
+  GlobalAverage,  // [N,H,W,C] to [N,1,1,C]
+};
+inline constexpr std::uint32_t quantized_kind_count = 6;
+
+struct QuantizedParameters {
+  QuantizedKind kind = QuantizedKind::Quantize;
+  Quantization a, b, y;
+  std::int32_t low = 0, high = 255;  // of the result
+};
+
 }  // namespace rulec::kernels

@@ -19,13 +19,27 @@ KernelTable table();
 namespace kernels::avx512 {
 KernelTable table();
 }
+namespace kernels::avx512vnni {
+void quantized_conv(const KernelCall& call);
+void quantized_depthwise(const KernelCall& call);
+}  // namespace kernels::avx512vnni
+
+static KernelTable avx512_table() {
+  KernelTable t = kernels::avx512::table();
+  if (has_vnni()) {
+    t.run[static_cast<std::size_t>(Opcode::QuantizedConv)] = kernels::avx512vnni::quantized_conv;
+    t.run[static_cast<std::size_t>(Opcode::QuantizedDepthwise)] =
+        kernels::avx512vnni::quantized_depthwise;
+  }
+  return t;
+}
 #endif
 
 // Each table is made by code of its own instruction set: only the chosen one is asked.
 const KernelTable& kernels_for(Isa isa) {
 #if defined(__x86_64__)
   if (isa == Isa::Avx512) {
-    static const KernelTable avx512 = kernels::avx512::table();
+    static const KernelTable avx512 = avx512_table();
     return avx512;
   }
   if (isa == Isa::Avx2) {

@@ -19,6 +19,10 @@ void resize(const KernelCall& call);
 void gather(const KernelCall& call);
 void recurrent(const KernelCall& call);
 void typed(const KernelCall& call);
+void quantized_conv(const KernelCall& call);
+void quantized_depthwise(const KernelCall& call);
+void quantized_pool(const KernelCall& call);
+void quantized(const KernelCall& call);
 
 KernelTable table();
 KernelTable table() {
@@ -44,6 +48,10 @@ KernelTable table() {
   set(Opcode::Gather, gather);
   set(Opcode::Recurrent, recurrent);
   set(Opcode::Typed, typed);
+  set(Opcode::QuantizedConv, quantized_conv);
+  set(Opcode::QuantizedDepthwise, quantized_depthwise);
+  set(Opcode::QuantizedPool, quantized_pool);
+  set(Opcode::Quantized, quantized);
   return t;
 }
 

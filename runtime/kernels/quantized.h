@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Sums of products of 16-bit integers, exact in 32 bits, and the way from such sums to 8 bits.
+// Numbers of 8 bits less their zero points need 9, so both factors are widened: pairs of products
+// are added by one instruction (pmaddwd; with VNNI the sum as well), and none saturates.
+//
+//   IntVec sums = dot_pairs(sums, pair_of(x), load_ints(w));  // sums[i] += x[0] w[i][0] + x[1] …
+
+#include "runtime/kernels.h"
+#include "runtime/kernels/simd.h"
+
+namespace rulec::kernels::RULEC_ISA {
+
+#if defined(__AVX512BW__)
+inline constexpr int int_lanes = 16;
+using Ints = __m512i;
+RULEC_INLINE Ints load_ints(const void* p) {
+  return _mm512_loadu_si512(p);
+}
+RULEC_INLINE void store_ints(void* p, Ints v) {
+  _mm512_storeu_si512(p, v);
+}
+RULEC_INLINE Ints splat_ints(std::int32_t x) {
+  return _mm512_set1_epi32(x);
+}
+RULEC_INLINE Ints dot_pairs(Ints sums, Ints a, Ints b) {
+#if defined(__AVX512VNNI__)
+  return _mm512_dpwssd_epi32(sums, a, b);
+#else
+  return _mm512_add_epi32(sums, _mm512_madd_epi16(a, b));
+#endif
+}
+#elif defined(__AVX2__)
+inline constexpr int int_lanes = 8;
+using Ints = __m256i;
+RULEC_INLINE Ints load_ints(const void* p) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
+RULEC_INLINE void store_ints(void* p, Ints v) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p), v);
+}
+RULEC_INLINE Ints splat_ints(std::int32_t x) {
+  return _mm256_set1_epi32(x);
+}
+RULEC_INLINE Ints dot_pairs(Ints sums, Ints a, Ints b) {
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
+}
+#else
+inline constexpr int int_lanes = 4;
+using Ints = __m128i;
+RULEC_INLINE Ints load_ints(const void* p) {
+  return _mm_loadu_si128(static_cast<const __m128i*>(p));
+}
+RULEC_INLINE void store_ints(void* p, Ints v) {
+  _mm_storeu_si128(static_cast<__m128i*>(p), v);
+}
+RULEC_INLINE Ints splat_ints(std::int32_t x) {
+  return _mm_set1_epi32(x);
+}
+RULEC_INLINE Ints dot_pairs(Ints sums, Ints a, Ints b) {
+  return _mm_add_epi32(sums, _mm_madd_epi16(a, b));
+}
+#endif
+inline constexpr int int_vectors = 16 / int_lanes;  // of a block of 16 channels
+
+// Two neighbours for every lane.
+RULEC_INLINE Ints pair_of(const std::int16_t* x) {
+  std::int32_t both;
+  __builtin_memcpy(&both, x, sizeof both);
+  return splat_ints(both);
+}
+
+// The nearest integer, of two the even one, for numbers below 2^51.
+RULEC_INLINE double nearest(double v) {
+  return v + 0x1.8p52 - 0x1.8p52;
+}
+
+// The nearest integer of a number below 2^22.
+RULEC_INLINE float nearest(float v) {
+  return v + 0x1.8p23f - 0x1.8p23f;
+}
+
+// A real number (already divided by the scale) as QuantizeLinear stores it; NaN becomes zero.
+RULEC_INLINE std::int32_t stored(float v, std::int32_t zero, std::int32_t low, std::int32_t high) {
+  v = v == v ? v : 0.0f;
+  v = v > 1024.0f ? 1024.0f : v < -1024.0f ? -1024.0f : v;
+  const std::int32_t q = static_cast<std::int32_t>(nearest(v)) + zero;
+  return q < low ? low : q > high ? high : q;
+}
+
+// Stored numbers less their zero point.
+template <typename T>
+RULEC_INLINE void widen(const T* from, std::int64_t count, std::int32_t zero, std::int16_t* to) {
+  for (std::int64_t i = 0; i < count; ++i)
+    to[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(from[i]) - zero);
+}
+
+}  // namespace rulec::kernels::RULEC_ISA
