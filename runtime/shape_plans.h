@@ -22,6 +22,8 @@
 
 namespace rulec {
 
+struct ShapePlan;
+
 class ShapePlans {
  public:
   ShapePlans(const KernelTable& kernels, ThreadPool& pool) : kernels_(kernels), pool_(pool) {}
@@ -29,14 +31,12 @@ class ShapePlans {
   // The only result of operation `op`; nothing where no fast kernel takes these operands.
   std::optional<Tensor> run(std::uint32_t op, const generic::Call& call);
 
-  struct Plan;
-
  private:
   using Key = std::vector<std::int64_t>;  // types and sizes of the operands
   struct OfOperation {
-    std::map<Key, std::shared_ptr<Plan>> plans;  // null: no fast kernel for this shape
+    std::map<Key, std::shared_ptr<ShapePlan>> plans;  // null: no fast kernel for this shape
     Key last;
-    std::shared_ptr<Plan> last_plan;
+    std::shared_ptr<ShapePlan> last_plan;
   };
 
   const KernelTable& kernels_;

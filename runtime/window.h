@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "runtime/attribute.h"
+#include "runtime/kernels/parameters.h"
 #include "runtime/shape.h"
 
 namespace rulec {
@@ -20,5 +21,9 @@ struct Window {
 // Nothing for negative padding, sizes that contradict one another, and other ranks.
 std::optional<Window> window_of(const Attributes& attributes, const Shape& input,
                                 const Shape& output, const Shape& kernel);
+
+// The same for a pooling, by its attribute kernel_shape; of kind Max.
+std::optional<kernels::PoolParameters> pool_of(const Attributes& attributes, const Shape& input,
+                                               const Shape& output);
 
 }  // namespace rulec

@@ -19,26 +19,6 @@ static bool lower_global(Lowering& l, NodeId node, kernels::PoolKind kind) {
   return true;
 }
 
-// The window of a pooling, or nothing for one that is odd.
-static std::optional<kernels::PoolParameters> pool_window(const GraphNode& n, const Shape& in,
-                                                          const Shape& out) {
-  const auto kernel = n.attributes.integers("kernel_shape");
-  const auto window = window_of(n.attributes, in, out, kernel);
-  if (!window || kernel[0] > 4096 || kernel[1] > 4096) return std::nullopt;
-  kernels::PoolParameters p;
-  p.kernel_h = static_cast<std::uint32_t>(kernel[0]);
-  p.kernel_w = static_cast<std::uint32_t>(kernel[1]);
-  p.stride_h = window->stride_h;
-  p.stride_w = window->stride_w;
-  p.pad_top = window->pad_top;
-  p.pad_left = window->pad_left;
-  p.pad_bottom = window->pad_bottom;
-  p.pad_right = window->pad_right;
-  p.dilation_h = window->dilation_h;
-  p.dilation_w = window->dilation_w;
-  return p;
-}
-
 // MaxPool of numbers of 8 bits, channels last.
 static bool lower_quantized_pooling(Lowering& l, NodeId node) {
   const GraphNode& n = l.model.node(node);
@@ -48,7 +28,7 @@ static bool lower_quantized_pooling(Lowering& l, NodeId node) {
   if (dtype != DType::U8 && dtype != DType::I8) return l.refuse("not f32, u8 or i8");
   if (!in || !out || in->size() != 4) return l.refuse("a shape that is not known");
   if (n.outputs.size() > 1 && n.outputs[1]) return l.refuse("indices of the maxima");
-  const auto p = pool_window(n, *in, *out);
+  const auto p = pool_of(n.attributes, *in, *out);
   if (!p) return l.refuse("an odd window");
   const Index from = l.channels_last(x), to = l.add_channels_last(y);
   l.add(Opcode::QuantizedPool, node, {from}, {to}).set(*p);
@@ -68,7 +48,7 @@ bool lower_pooling(Lowering& l, NodeId node) {
   if (n.type == "GlobalAveragePool") return lower_global(l, node, kernels::PoolKind::Average);
   if (n.type == "GlobalMaxPool") return lower_global(l, node, kernels::PoolKind::Max);
   if (n.outputs.size() > 1 && n.outputs[1]) return l.refuse("indices of the maxima");
-  auto p = pool_window(n, *in, *out);
+  auto p = pool_of(n.attributes, *in, *out);
   if (!p) return l.refuse("an odd window");
   if (n.type == "AveragePool") {
     p->kind = n.attributes.integer("count_include_pad", 0) != 0

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elementwise operators on other types than f32, and those that give truths.
 #include "compiler/backend/lowering.h"
+#include "runtime/kernels/check.h"
 #include "runtime/operator_names.h"
 
 namespace rulec::backend {
@@ -11,21 +12,6 @@ using kernels::TypedOp;
 static DType dtype_of(const Lowering& l, ValueId id) {
   const auto c = l.constant(id);
   return c ? c->dtype() : l.model.value(id).type.dtype;
-}
-
-static bool is_castable(DType dtype) {
-  switch (dtype) {
-    case DType::Bool:
-    case DType::U8:
-    case DType::I8:
-    case DType::I32:
-    case DType::I64:
-    case DType::F32:
-    case DType::F64:
-      return true;
-    default:
-      return false;
-  }
 }
 
 static bool takes(TypedOp op, DType dtype, DType result) {

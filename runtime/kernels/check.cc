@@ -11,6 +11,21 @@
 
 namespace rulec {
 
+bool is_castable(DType dtype) {
+  switch (dtype) {
+    case DType::Bool:
+    case DType::U8:
+    case DType::I8:
+    case DType::I32:
+    case DType::I64:
+    case DType::F32:
+    case DType::F64:
+      return true;
+    default:
+      return false;
+  }
+}
+
 namespace check {
 
 using format::Layout;
@@ -356,21 +371,6 @@ static Status check_recurrent(Refs in, Refs out, std::span<const std::byte> byte
   return Done{};
 }
 
-static bool is_castable(const TensorRef& t) {
-  switch (t.dtype) {
-    case DType::Bool:
-    case DType::U8:
-    case DType::I8:
-    case DType::I32:
-    case DType::I64:
-    case DType::F32:
-    case DType::F64:
-      return true;
-    default:
-      return false;
-  }
-}
-
 static Status check_typed(Refs in, Refs out, std::span<const std::byte> bytes) {
   kernels::TypedParameters p;
   if (!read_parameters(bytes, p) || static_cast<std::uint32_t>(p.op) >= kernels::typed_op_count) {
@@ -391,7 +391,8 @@ static Status check_typed(Refs in, Refs out, std::span<const std::byte> bytes) {
     }
   }
   if (p.op == TypedOp::Cast) {
-    return is_castable(in[0]) && is_castable(out[0]) ? Status(Done{}) : bad("wrong types");
+    return is_castable(in[0].dtype) && is_castable(out[0].dtype) ? Status(Done{})
+                                                                 : bad("wrong types");
   }
   const bool same = in[operands - 1].dtype == in[operands == 3 ? 1 : 0].dtype;
   const DType dtype = in[operands - 1].dtype;
@@ -405,7 +406,7 @@ static Status check_typed(Refs in, Refs out, std::span<const std::byte> bytes) {
   } else if (p.op >= TypedOp::Add) {
     good = (dtype == DType::I32 || dtype == DType::I64) && out[0].dtype == dtype;
   } else {
-    good = is_castable(in[0]) && out[0].dtype == DType::Bool;
+    good = is_castable(in[0].dtype) && out[0].dtype == DType::Bool;
   }
   return same && good ? Status(Done{}) : bad("wrong types");
 }

@@ -13,4 +13,7 @@ namespace rulec {
 Status check_operation(Opcode opcode, std::span<const TensorRef> inputs,
                        std::span<const TensorRef> outputs, std::span<const std::byte> parameters);
 
+// The types that Typed casts between and compares.
+bool is_castable(DType dtype);
+
 }  // namespace rulec
