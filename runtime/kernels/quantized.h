@@ -71,12 +71,7 @@ RULEC_INLINE Ints pair_of(const std::int16_t* x) {
   return splat_ints(both);
 }
 
-// The nearest integer, of two the even one, for numbers below 2^51.
-RULEC_INLINE double nearest(double v) {
-  return v + 0x1.8p52 - 0x1.8p52;
-}
-
-// The nearest integer of a number below 2^22.
+// The nearest integer, of two the even one, of a number below 2^22.
 RULEC_INLINE float nearest(float v) {
   return v + 0x1.8p23f - 0x1.8p23f;
 }

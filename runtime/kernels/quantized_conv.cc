@@ -76,6 +76,12 @@ RULEC_INLINE double product(std::int16_t x, float x_scale, std::int16_t w, float
   return static_cast<double>(a) * static_cast<double>(b);
 }
 
+// GCC's vectors are lowered to what the instruction set has.
+constexpr int wide = int_lanes == 16 ? 8 : 4;
+typedef double Doubles __attribute__((vector_size(wide * 8)));
+typedef std::int64_t Truths __attribute__((vector_size(wide * 8)));
+typedef std::int32_t Narrow __attribute__((vector_size(wide * 4)));
+
 // Sixteen sums to stored numbers. True: the definition may round one of them to its neighbour.
 RULEC_INLINE bool requantize(const Work& k, std::int64_t channel, const std::int32_t* sums,
                              std::uint8_t* to, bool* in_doubt) {
@@ -83,30 +89,39 @@ RULEC_INLINE bool requantize(const Work& k, std::int64_t channel, const std::int
   const double* offset = k.row(QuantizedCoefficient::Offset) + channel;
   const double* limit = k.row(QuantizedCoefficient::Limit) + channel;
   // Beyond these the result is one end of its range.
-  const double least = k.p.low - k.p.y.zero - 1, most = k.p.high - k.p.y.zero + 1;
-  alignas(64) std::int32_t rounded[16], doubts[16];
-  for (int i = 0; i < 16; ++i) {
-    double v = static_cast<double>(sums[i]) * multiplier[i] + offset[i];
+  const Doubles least = Doubles{} + static_cast<double>(k.p.low - k.p.y.zero - 1);
+  const Doubles most = Doubles{} + static_cast<double>(k.p.high - k.p.y.zero + 1);
+  const Narrow zero = Narrow{} + k.p.y.zero, low = Narrow{} + k.p.low, high = Narrow{} + k.p.high;
+  Truths doubts[16 / wide], any{};
+  alignas(64) std::int32_t stored_numbers[16];
+  for (int i = 0; i < 16; i += wide) {
+    Narrow sum;
+    Doubles m, o, l;
+    __builtin_memcpy(&sum, sums + i, sizeof sum);
+    __builtin_memcpy(&m, multiplier + i, sizeof m);
+    __builtin_memcpy(&o, offset + i, sizeof o);
+    __builtin_memcpy(&l, limit + i, sizeof l);
+    Doubles v = __builtin_convertvector(sum, Doubles) * m + o;
     v = v < least ? least : v;
     v = v > most ? most : v;
-    const double r = nearest(v);
-    const double off = v - r;
-    doubts[i] = (off < 0 ? -off : off) > limit[i] ? 1 : 0;
-    rounded[i] = static_cast<std::int32_t>(r);
+    const Doubles r = v + 0x1.8p52 - 0x1.8p52;  // the nearest integer, of two the even one
+    const Doubles off = v - r, size = off < 0.0 ? -off : off;
+    doubts[i / wide] = size > l;
+    any |= doubts[i / wide];
+    Narrow q = __builtin_convertvector(r, Narrow) + zero;
+    q = q < low ? low : q;
+    q = q > high ? high : q;
+    __builtin_memcpy(stored_numbers + i, &q, sizeof q);
   }
-  std::int32_t any = 0;
-  for (int i = 0; i < 16; ++i) {
-    std::int32_t q = rounded[i] + k.p.y.zero;
-    q = q < k.p.low ? k.p.low : q;
-    q = q > k.p.high ? k.p.high : q;
-    to[i] = static_cast<std::uint8_t>(q);
-    any |= doubts[i];
-  }
-  if (any != 0) {
-    for (int i = 0; i < 16; ++i)
-      in_doubt[i] = doubts[i] != 0;
-  }
-  return any != 0;
+  for (int i = 0; i < 16; ++i)
+    to[i] = static_cast<std::uint8_t>(stored_numbers[i]);
+  std::int64_t found = 0;
+  for (int i = 0; i < wide; ++i)
+    found |= any[i];
+  if (found == 0) return false;
+  for (int i = 0; i < 16; ++i)
+    in_doubt[i] = doubts[i / wide][i % wide] != 0;
+  return true;
 }
 
 // `pixels` neighbours of a row, 16 channels: sums, then stored numbers. `slow` gives a sum by the
@@ -403,30 +418,34 @@ void quantized_depthwise(const KernelCall& call) {
     const std::int64_t count = smaller(d.part, k.oh - row);
     const Patch patch = patch_of(k, row, count);
     const std::int64_t line = patch.width * 32, reach = k.p.dilation_w;
-    auto* x = reinterpret_cast<std::int16_t*>(
-        thread_scratch(static_cast<std::size_t>(patch.rows * line) * 2));
+    auto* x = reinterpret_cast<std::int16_t*>(thread_scratch(
+        static_cast<std::size_t>(patch.rows * line + (patch.width + reach) * 16) * 2));
     for (std::int64_t b = group * d.group; b < smaller((group + 1) * d.group, k.padded / 16); ++b) {
       const std::int64_t channels = smaller(16, k.c - b * 16);
-      __builtin_memset(x, 0, static_cast<std::size_t>(patch.rows * line) * 2);
       for (std::int64_t i = 0; i < patch.rows; ++i) {
         const std::int64_t iy = patch.top + i;
-        if (iy < 0 || iy >= k.h) continue;
-        std::int16_t* to = x + i * line;
+        if (iy < 0 || iy >= k.h) {
+          __builtin_memset(x + i * line, 0, static_cast<std::size_t>(line) * 2);
+          continue;
+        }
+        // The row alone, then each pixel with the one that the next tap reads.
+        std::int16_t* row16 = x + patch.rows * line;
+        __builtin_memset(row16, 0, static_cast<std::size_t>(patch.width + reach) * 32);
         for (std::int64_t j = 0; j < patch.width; ++j) {
           const std::int64_t ix = patch.left + j;
           if (ix < 0 || ix >= k.w) continue;
-          alignas(64) std::int16_t pixel[16] = {};
           const std::int64_t from = ((image * k.h + iy) * k.w + ix) * k.c + b * 16;
           if (channels == 16) {
-            widen_input(k, from, 16, pixel);
+            widen_input(k, from, 16, row16 + j * 16);
           } else {
-            widen_input(k, from, channels, pixel);
+            widen_input(k, from, channels, row16 + j * 16);
           }
-          for (int lane = 0; lane < 16; ++lane)
-            to[j * 32 + lane * 2] = pixel[lane];
-          if (j < reach) continue;
-          for (int lane = 0; lane < 16; ++lane)
-            to[(j - reach) * 32 + lane * 2 + 1] = pixel[lane];
+        }
+        std::int16_t* to = x + i * line;
+        const std::int16_t* next = row16 + reach * 16;
+        for (std::int64_t j = 0; j < patch.width * 16; ++j) {
+          to[2 * j] = row16[j];
+          to[2 * j + 1] = next[j];
         }
       }
       const std::int16_t* w = k.weights + b * k.p.kernel_h * pairs * 32;
