@@ -30,6 +30,9 @@ class Replacer {
   // Nothing, with `miss` told why, when the replacement cannot be made or proven; the model is
   // then as it was. An empty `firing.root` cannot occur.
   std::optional<FiringResult> fire(const Match& match, NearMiss* miss);
+  // Initializers that firings left unread go, all at once: each alone would move all behind it in
+  // its graph's list. To be called when the firings are done.
+  void drop_unread();
 
  private:
   struct Exchange {
@@ -47,7 +50,7 @@ class Replacer {
     NodeId before = {};  // new nodes stand before this one
     std::vector<NodeId> made = {};
     std::vector<Exchange> exchanges = {};
-    std::vector<std::pair<ValueId, Type>> retyped = {};  // new types of values behind
+    std::vector<std::pair<ValueId, Type>> retyped = {};          // new types of values behind
     std::unordered_map<std::uint32_t, std::string> labels = {};  // of nodes before results moved
     std::size_t initializers_before = 0;
     std::vector<std::string> assumed = {};
@@ -95,6 +98,7 @@ class Replacer {
   const RuleSet& rules_;
   const OpTable& ops_;
   const RewriteOptions& options_;
+  std::vector<ValueId> unread_;  // initializers that firings left without a reader
   // Of values made by firings: the name that the first of them replaced, so that names do not grow.
   std::unordered_map<std::uint32_t, std::string> base_names_;
 };

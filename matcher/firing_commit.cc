@@ -256,11 +256,29 @@ void Replacer::sweep(Draft& draft, FiringResult& result) {
       if (info.producer) {
         open.push_back(info.producer);
       } else if ((info.initializer || info.sparse_initializer) && !info.is_input) {
-        model_.remove_initializer(value);
+        unread_.push_back(value);
       }
     }
   }
   std::erase_if(result.touched, [&](ValueId value) { return !model_.value(value).alive; });
+}
+
+void Replacer::drop_unread() {
+  std::vector<GraphId> graphs;
+  for (const ValueId id : unread_) {
+    GraphValue& value = model_.value(id);
+    if (!value.alive || model_.use_count(id) > 0) continue;
+    value.initializer = nullptr;
+    value.sparse_initializer = nullptr;
+    value.alive = false;
+    if (std::find(graphs.begin(), graphs.end(), value.graph) == graphs.end())
+      graphs.push_back(value.graph);
+  }
+  unread_.clear();
+  for (const GraphId graph : graphs) {
+    std::erase_if(model_.graph(graph).initializers,
+                  [&](ValueId id) { return !model_.value(id).alive; });
+  }
 }
 
 void Replacer::commit(Draft& draft, FiringResult& result) {

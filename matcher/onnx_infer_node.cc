@@ -12,6 +12,7 @@
 #include "matcher/onnx_attribute.h"
 #include "matcher/onnx_tensor.h"
 #include "matcher/onnx_type.h"
+#include "matcher/plugin_ops.h"
 #include "matcher/type_rules.h"
 
 namespace rulec {
@@ -83,6 +84,7 @@ static bool fill(const Model& model, const GraphNode& node, NodeMessages& out) {
 }
 
 Status infer_node_types(Model& model, std::span<const NodeId> nodes) {
+  register_plugin_operators();
   for (const NodeId id : nodes) {
     const GraphNode& node = model.node(id);
     if (has_bodies(node)) continue;

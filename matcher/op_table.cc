@@ -134,6 +134,7 @@ struct OpTable::Cache {
     if (of_domain == by_name.end()) of_domain = by_name.try_emplace(std::string(domain)).first;
     auto known = of_domain->second.find(type);
     if (known != of_domain->second.end()) return known->second;
+    register_plugin_operators();
     Versions found;
     int opset = INT_MAX;
     while (opset > 0) {
@@ -147,9 +148,7 @@ struct OpTable::Cache {
   }
 };
 
-OpTable::OpTable() : cache_(std::make_shared<Cache>()) {
-  register_plugin_operators();
-}
+OpTable::OpTable() : cache_(std::make_shared<Cache>()) {}
 
 const OpSchema* OpTable::find(std::string_view domain, std::string_view type, int opset) const {
   const std::lock_guard lock(cache_->mutex);
@@ -166,6 +165,7 @@ std::vector<const OpSchema*> OpTable::versions(std::string_view domain,
 }
 
 int OpTable::newest_opset(std::string_view domain) const {
+  register_plugin_operators();
   const auto& known = onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map();
   const auto at = known.find(std::string(domain));
   if (at != known.end()) return at->second.second;
@@ -217,6 +217,7 @@ bool OpTable::declare(OpSchema schema) {
 }
 
 std::string OpTable::similar(std::string_view domain, std::string_view type) const {
+  register_plugin_operators();
   std::set<std::string> names;
   for (const onnx::OpSchema& schema : onnx::OpSchemaRegistry::get_all_schemas()) {
     if (schema.domain() == domain) names.insert(schema.Name());

@@ -4,10 +4,7 @@
 #include "matcher/rewrite.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <map>
-#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -15,18 +12,16 @@
 #include "matcher/facts.h"
 #include "matcher/firing.h"
 #include "matcher/guard.h"
-#include "matcher/label.h"
 #include "matcher/matcher.h"
 #include "matcher/onnx_io.h"
 #include "matcher/passes.h"
 #include "matcher/program.h"
 #include "matcher/region.h"
+#include "matcher/rewriter.h"
 #include "matcher/target.h"
 #include "matcher/visit_order.h"
 
 namespace rulec {
-
-static constexpr std::size_t misses_kept = 4;  // for each rule
 
 using Clock = std::chrono::steady_clock;
 
@@ -41,70 +36,6 @@ struct Stopwatch {
   double& total;
   Clock::time_point start = Clock::now();
   ~Stopwatch() { total += seconds_since(start); }
-};
-
-class Rewriter {
- public:
-  Rewriter(Model& model, const RuleSet& rules, const OpTable& ops, const RewriteOptions& options)
-      : model_(model),
-        rules_(rules),
-        ops_(ops),
-        options_(options),
-        matcher_(model, rules, ops, options.situation),
-        replacer_(model, rules, ops, options) {
-    report_.rules.resize(rules.rules.size());
-    misses_.resize(rules.rules.size());
-    for (std::uint32_t i = 0; i < rules.rules.size(); ++i)
-      report_.rules[i].rule = {i};
-  }
-
-  Result<RewriteReport> run();
-
- private:
-  Status run_phase(const Phase& phase);
-  Status run_rules(const Phase& phase, const std::vector<RuleId>& rules);
-  Status run_passes(const Phase& phase, const std::vector<RuleId>& rules);
-  bool run_passes_once(const Phase& phase);
-  void infer_again();
-  bool guards_hold(const Match& match);
-  bool run_regions(const Phase& phase, const std::vector<RuleId>& rules);
-  bool visit(NodeId node, const RuleProgram& program, const Phase& phase, VisitOrder& order);
-  bool try_rule(RuleId rule, NodeId node, const Phase& phase, VisitOrder& order);
-  bool fire_match(const Match& match, const Phase& phase, VisitOrder* order);
-  void fired(RuleId rule, Firing firing, const Phase& phase);
-  void mark(const FiringResult& result, NodeId root);
-  void mark_node(NodeId node);
-  void keep(NearMiss miss);
-  void look_closer(const std::vector<RuleId>& rules);
-  Status check_limit(const Phase& phase, std::int64_t bound) const;
-  Status check_count(RuleId rule, const CountBound& bound, std::int64_t count) const;
-  std::string nearest(RuleId rule) const;
-
-  Model& model_;
-  const RuleSet& rules_;
-  const OpTable& ops_;
-  const RewriteOptions& options_;
-  Matcher matcher_;
-  Replacer replacer_;
-  RewriteReport report_;
-  std::vector<std::vector<NearMiss>> misses_;
-  std::vector<std::uint8_t> pending_;  // nodes to be visited
-  NodeId resume_;                      // the first node that the last firing made
-  std::vector<RuleId> candidates_;
-  std::size_t depth_ = 2;       // how far below a change a root may stand
-  std::size_t most_uses_ = 64;  // a value with more cannot lie inside of a match
-  bool counts_uses_ = false;    // some rule asks how often a value is used
-  bool all_plain_ = false;      // what a rule of the phase sees lies within `depth_`
-  bool turned_down_ = false;    // a match whose types could not be proven, yet
-  bool constant_made_ = false;  // in this phase: what is a constant may have changed anywhere
-  std::vector<std::uint32_t> stamps_;  // of nodes: the last `stamp_` that met them
-  std::uint32_t stamp_ = 0;
-  std::vector<RuleId> maker_;      // of nodes that a firing made
-  std::vector<RuleId> history_;    // of the phase
-  bool types_may_follow_ = false;  // since the last inference
-  std::array<std::size_t, std::size(pass_names)> pass_changes_ = {};  // of the phase
-  // Templates are costly to refuse: not again before something else has fired.
-  std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> refused_;
 };
 
 }  // namespace
@@ -128,36 +59,6 @@ Result<RewriteReport> Rewriter::run() {
     report_.near_misses.insert(report_.near_misses.end(), list.begin(), list.end());
   }
   return std::move(report_);
-}
-
-static std::string rule_text(const Rule& rule) {
-  return rule.package.empty() ? rule.name : rule.package + "." + rule.name;
-}
-
-std::string Rewriter::nearest(RuleId rule) const {
-  std::string out;
-  for (const NearMiss& miss : misses_[rule.index]) {
-    if (miss.expected.empty()) {
-      out += fmt::format("\n  {}", miss.found);
-      continue;
-    }
-    out += fmt::format("\n  nearest miss: {}{} wanted {}, found {}",
-                       miss.node ? fmt::format("at `{}`: ", label(model_, miss.node)) : "",
-                       miss.kind, miss.expected, miss.found);
-  }
-  return out;
-}
-
-Status Rewriter::check_count(RuleId rule, const CountBound& bound, std::int64_t count) const {
-  const std::string relation = bound.relation.empty() ? "==" : bound.relation;
-  const int order = count < bound.count ? -1 : count > bound.count ? 1 : 0;
-  const bool good = relation == "==" || relation == "=" ? order == 0 : holds(order, relation);
-  if (good) return Done{};
-  const std::string wanted =
-      relation == "==" || relation == "=" ? "" : fmt::format("{} ", relation);
-  return make_error("{}:{}: rule {} fired {} time{}, expected {}{}{}", bound.place.file,
-                    bound.place.line, rule_text(rules_[rule]), count, count == 1 ? "" : "s", wanted,
-                    bound.count, nearest(rule));
 }
 
 // Whether all that decides on a match lies in the matched nodes and their operands, so that what a
@@ -253,56 +154,6 @@ Status Rewriter::run_phase(const Phase& phase) {
     if (const Status held = check_count(rule, bound, count); !held) return held;
   }
   return Done{};
-}
-
-// The program turns most nodes away without a word. For rules of which nothing is known yet, some
-// nodes with the root's operator are looked at again, those nearest by the program's own tests, for
-// the sake of the message.
-void Rewriter::look_closer(const std::vector<RuleId>& rules) {
-  static constexpr std::size_t most_nodes = 64, most_matches = 4;
-  if (rules.empty()) return;
-  std::unordered_map<Symbol, std::vector<NodeId>> by_type;
-  for (std::uint32_t i = 0; i < model_.node_capacity(); ++i) {
-    const GraphNode& node = model_.node(NodeId{i});
-    if (!node.alive) continue;
-    auto& list = by_type[node.type];
-    if (list.size() < most_nodes) list.push_back({i});
-  }
-  for (const RuleId id : rules) {
-    if (rules_[id].root.kind != Root::Kind::Pattern) continue;
-    const RuleId alone[] = {id};
-    const RuleProgram program = compile_program(rules_, alone);
-    std::vector<std::pair<int, NodeId>> near;
-    for (const Symbol& type : program.root_types()) {
-      const auto found = by_type.find(type);
-      if (found == by_type.end()) continue;
-      for (const NodeId node : found->second) {
-        if (!program.has_root(model_.node(node))) continue;
-        near.emplace_back(program.closeness(model_, node, &matcher_.constness()), node);
-      }
-    }
-    std::stable_sort(near.begin(), near.end(),
-                     [](const auto& a, const auto& b) { return a.first > b.first; });
-    if (near.size() > most_matches) near.resize(most_matches);
-    for (const auto& [closeness, node] : near) {
-      NearMiss miss;
-      if (!matcher_.match(id, node, &miss) && miss.matched > 0) keep(std::move(miss));
-    }
-  }
-}
-
-Status Rewriter::check_limit(const Phase& phase, std::int64_t bound) const {
-  if (static_cast<std::int64_t>(history_.size()) <= bound) return Done{};
-  std::vector<std::string> names;
-  const std::size_t from = history_.size() > 64 ? history_.size() - 64 : 0;
-  for (std::size_t i = from; i < history_.size(); ++i) {
-    const std::string name = rule_text(rules_[history_[i]]);
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-  }
-  return make_error(
-      "{}:{}: phase `{}` fired more than {} times without coming to an end; rules that feed one "
-      "another: {}; give one of them a guard, or raise `limit`",
-      phase.place.file, phase.place.line, phase.name, bound, fmt::join(names, " → "));
 }
 
 // Types that the model declares stay; what follows from what is known now is added.
@@ -405,6 +256,7 @@ Status Rewriter::run_rules(const Phase& phase, const std::vector<RuleId>& rules)
     // Done after a whole sweep without a firing, or when nothing can have been missed.
     if (history_.size() == before || (all_plain_ && !constant_made_ && !turned_down_)) break;
   }
+  replacer_.drop_unread();
   report_.match_seconds += seconds_since(start);
   return Done{};
 }
@@ -416,19 +268,6 @@ bool Rewriter::visit(NodeId node, const RuleProgram& program, const Phase& phase
     if (try_rule(candidates_[i], node, phase, order)) return true;
   }
   return false;
-}
-
-void Rewriter::keep(NearMiss miss) {
-  auto& list = misses_[miss.rule.index];
-  ++report_.rules[miss.rule.index].near_misses;
-  std::erase_if(list, [&](const NearMiss& other) {
-    return other.root == miss.root && other.matched <= miss.matched;
-  });
-  const auto place = std::find_if(list.begin(), list.end(), [&](const NearMiss& other) {
-    return other.matched < miss.matched;
-  });
-  list.insert(place, std::move(miss));
-  if (list.size() > misses_kept) list.pop_back();
 }
 
 bool Rewriter::try_rule(RuleId id, NodeId node, const Phase& phase, VisitOrder& order) {

@@ -12,6 +12,7 @@
 #include "compiler/package/version.h"
 #include "matcher/onnx_io.h"
 #include "matcher/op_table.h"
+#include "matcher/plugin_ops.h"
 #include "matcher/target.h"
 
 namespace rulec::command {
@@ -177,7 +178,8 @@ Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags,
   auto made = edits_of(flags);
   if (auto* status = std::get_if<int>(&made)) return *status;
   const FlagEdits& edits = std::get<FlagEdits>(made);
-  // The model is read while the rules are compiled.
+  // The model is read, and ONNX's operators are made known, while rules are parsed.
+  const std::future<void> knowing = std::async(std::launch::async, register_plugin_operators);
   double load_seconds = 0;
   std::future<Result<Model>> reading = std::async(std::launch::async, [&] {
     const auto start = std::chrono::steady_clock::now();

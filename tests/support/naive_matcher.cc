@@ -474,6 +474,7 @@ std::vector<std::string> naive_rewrite(Model& model, const RuleSet& rules, const
       }
     }
   }
+  replacer.drop_unread();
   return fired;
 }
 
