@@ -64,6 +64,30 @@ RULEC_INLINE void widen_input(const Work& k, std::int64_t at, std::int64_t count
   }
 }
 
+// Up to 16 channels of `count` neighbours in a row, from element `at` on.
+template <typename T>
+RULEC_INLINE void widen_pixels(const T* from, std::int64_t step, std::int64_t count,
+                               std::int64_t channels, std::int32_t zero, std::int16_t* to) {
+  if (channels == 16) {
+    for (std::int64_t j = 0; j < count; ++j)
+      widen(from + j * step, 16, zero, to + j * 16);
+  } else {
+    for (std::int64_t j = 0; j < count; ++j)
+      widen(from + j * step, channels, zero, to + j * 16);
+  }
+}
+
+void widen_block(const Work& k, std::int64_t at, std::int64_t count, std::int64_t channels,
+                 std::int16_t* to) {
+  const std::int64_t step = k.c;
+  const std::int32_t zero = k.p.x.zero;
+  if (k.input_signed) {
+    widen_pixels(reinterpret_cast<const std::int8_t*>(k.in) + at, step, count, channels, zero, to);
+  } else {
+    widen_pixels(reinterpret_cast<const std::uint8_t*>(k.in) + at, step, count, channels, zero, to);
+  }
+}
+
 // DequantizeLinear, Conv and QuantizeLinear one after the other, each rounded as ONNX defines it,
 // for one element whose sum over the taps is given in doubles.
 std::uint8_t by_definition(const Work& k, std::int64_t channel, double sum) {
@@ -431,16 +455,10 @@ void quantized_depthwise(const KernelCall& call) {
         // The row alone, then each pixel with the one that the next tap reads.
         std::int16_t* row16 = x + patch.rows * line;
         __builtin_memset(row16, 0, static_cast<std::size_t>(patch.width + reach) * 32);
-        for (std::int64_t j = 0; j < patch.width; ++j) {
-          const std::int64_t ix = patch.left + j;
-          if (ix < 0 || ix >= k.w) continue;
-          const std::int64_t from = ((image * k.h + iy) * k.w + ix) * k.c + b * 16;
-          if (channels == 16) {
-            widen_input(k, from, 16, row16 + j * 16);
-          } else {
-            widen_input(k, from, channels, row16 + j * 16);
-          }
-        }
+        const std::int64_t first = patch.left < 0 ? -patch.left : 0;
+        const std::int64_t end = smaller(patch.width, k.w - patch.left);
+        const std::int64_t from = ((image * k.h + iy) * k.w + patch.left + first) * k.c + b * 16;
+        widen_block(k, from, end - first, channels, row16 + first * 16);
         std::int16_t* to = x + i * line;
         const std::int16_t* next = row16 + reach * 16;
         for (std::int64_t j = 0; j < patch.width * 16; ++j) {
