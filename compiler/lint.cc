@@ -66,13 +66,30 @@ void Linter::unused_captures(const Rule& rule) {
     for (const SlotId result : pattern.results)
       if (result) exempt[result.index] = true;
   }
+  std::set<std::uint32_t> kept;  // nodes that the replacement makes over
   for (const ExprId id : exprs_of(rules_, rule)) {
     mention(rules_[id].slot);
-    if (rules_[id].emit) mention(rules_[id].emit->node);
+    if (!rules_[id].emit) continue;
+    mention(rules_[id].emit->node);
+    if (rules_[id].emit->node && !rules_[id].emit->arguments)
+      kept.insert(rules_[id].emit->node.index);
   }
+  // `n{…}` keeps the operands of n, whether their names are said again or not.
+  for (const PatternId id : patterns_of(rules_, rule, false)) {
+    const Pattern& pattern = rules_[id];
+    if (!pattern.node_slot || !kept.contains(pattern.node_slot.index)) continue;
+    for (const PatternId child : pattern.children)
+      if (rules_[child].slot) exempt[rules_[child].slot.index] = true;
+  }
+  // What a block names for itself is no capture.
+  for (const Statement& statement : rule.statements)
+    for (const SlotId result : statement.results)
+      if (result) exempt[result.index] = true;
   mention(rule.root.by);
-  for (const auto& [slot, type] : rule.retype)
+  for (const auto& [slot, type] : rule.retype) {
     mention(slot);
+    if (slot) exempt[slot.index] = true;  // `retype y` may be the one to name the result
+  }
   for (const Let& let : rule.lets) {
     mention(let.slot);
     mention(let.from_source);
@@ -119,6 +136,62 @@ void Linter::unused_captures(const Rule& rule) {
 
 // ---- attributes -------------------------------------------------------------------------------
 
+namespace {
+
+// An attribute that says how another one, or an operand, is read: it means nothing where the rule
+// has settled that one.
+struct Reading {
+  std::string_view op;  // "Reduce*" for all of them
+  std::string_view attribute, of;
+  int operand = -1;
+};
+
+}  // namespace
+
+static constexpr Reading readings[] = {
+    {"Reduce*", "noop_with_empty_axes", "axes", 1},
+    {"Reshape", "allowzero", "shape", 1},
+    {"Cast", "saturate", "to", -1},
+    {"Cast", "round_mode", "to", -1},
+    {"Pad", "mode", "pads", 1},
+    {"Pad", "value", "pads", 1},
+    {"Pad", "axes", "pads", 1},
+    {"BatchNormalization", "momentum", "training_mode", -1},
+};
+
+// Whether the rule compares what the attribute reads, drops it, or speaks of it in a guard.
+static bool is_settled(const RuleSet& rules, const Rule& rule, const Pattern& pattern,
+                       std::string_view name) {
+  const std::string& type = pattern.ops.front().type;
+  const auto guarded = [&](SlotId slot) {
+    std::vector<ExprId> open = rule.where;
+    while (!open.empty()) {
+      const Expr& expr = rules[open.back()];
+      open.pop_back();
+      if (expr.kind == Expr::Kind::Slot && expr.slot == slot) return true;
+      for (const ExprId operand : expr.operands)
+        if (operand) open.push_back(operand);
+    }
+    return false;
+  };
+  return std::any_of(std::begin(readings), std::end(readings), [&](const Reading& reading) {
+    const bool same = reading.op == "Reduce*" ? type.starts_with("Reduce") : type == reading.op;
+    if (!same || !pattern.ops.front().domain.empty() || name != reading.attribute) return false;
+    for (const AttributePattern& attribute : pattern.attributes) {
+      if (attribute.name != reading.of) continue;
+      if (attribute.bind) return guarded(attribute.bind);
+      const Expr& wanted = rules[attribute.equals];
+      return wanted.kind == Expr::Kind::List ? !wanted.operands.empty() : reading.op != "Cast";
+    }
+    for (std::size_t i = 0; i < pattern.children.size(); ++i) {
+      if (static_cast<int>(pattern.input_of(i)) != reading.operand) continue;
+      const Pattern& child = rules[pattern.children[i]];
+      return child.kind == Pattern::Kind::Any || (child.slot && guarded(child.slot));
+    }
+    return false;
+  });
+}
+
 void Linter::dropped_attributes(const Rule& rule) {
   if (rule.call) return;  // what a template replaces is compared by running it
   std::set<std::uint32_t> carried;
@@ -155,6 +228,8 @@ void Linter::dropped_attributes(const Rule& rule) {
       }
       if (!listed) leave(moved.name);
     }
+    std::erase_if(free,
+                  [&](const std::string& name) { return is_settled(rules_, rule, pattern, name); });
     if (free.empty()) continue;
     warn(DiagnosticKind::DroppedAttribute, pattern.place,
          "whatever `{}` of this `{}` {}, the replacement drops it; compare or capture it, or write "
@@ -163,8 +238,7 @@ void Linter::dropped_attributes(const Rule& rule) {
   }
 }
 
-// ---- literals and names of nodes
-// -----------------------------------------------------------------
+// ---- literals and names of nodes --------------------------------------------------------------
 
 void Linter::literals(const Rule& rule) {
   for (const PatternId id : patterns_of(rules_, rule, true)) {

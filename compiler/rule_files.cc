@@ -7,6 +7,7 @@
 #include <iterator>
 #include <map>
 #include <set>
+#include <system_error>
 
 #include "compiler/library_path.h"
 #include "compiler/package/lock.h"
@@ -142,7 +143,7 @@ class Loader {
       return make_error("`{}` is a folder, not a rule file; name a file, or a package by its name",
                         path.string());
     std::ifstream in(path, std::ios::binary);
-    if (!in) return make_error("cannot open the rule file `{}`", path.string());
+    if (!in) return make_error("{}", cannot_open(path));
     std::string text{std::istreambuf_iterator<char>(in), {}};
     return load_text(path, canonical.string(), std::move(text));
   }
@@ -255,6 +256,24 @@ class Loader {
       if (it->path().extension() == ".rules") files.push_back(it->path());
     std::sort(files.begin(), files.end());
     return files;
+  }
+
+  static std::string cannot_open(const fs::path& path) {
+    const std::string why = std::generic_category().message(errno);
+    const fs::path parent = path.parent_path();
+    const fs::path folder = parent.empty() ? fs::path(".") : parent;
+    std::error_code code;
+    if (!fs::is_directory(folder, code))
+      return ::fmt::format("the rule file `{}` cannot be opened: there is no folder `{}`",
+                           path.string(), folder.string());
+    std::vector<std::string> names;
+    for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code))
+      if (it->path().extension() == ".rules") names.push_back(it->path().filename().string());
+    std::sort(names.begin(), names.end());
+    const std::string near = nearest_name(path.filename().string(), names);
+    return ::fmt::format(
+        "the rule file `{}` cannot be opened: {}{}", path.string(), why,
+        near.empty() ? "" : ::fmt::format("; did you mean `{}`?", (parent / near).string()));
   }
 
   // A folder as a reader knows it: from where he stands, where that is shorter.

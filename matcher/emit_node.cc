@@ -458,6 +458,13 @@ Result<std::vector<ValueId>> Emission::make(Draft draft) {
   nodes_.push_back(node);
   const NodeId fresh[] = {node};
   if (const Status inferred = infer_node_types(model_, fresh); !inferred) return inferred.error();
+  // Where inference knows nothing (of operators that rules declare), the schema's element type.
+  for (std::size_t i = 0; i < model_.node(node).outputs.size() && i < schema->outputs.size(); ++i) {
+    GraphValue& value = model_.value(model_.node(node).outputs[i]);
+    const std::vector<DType>& dtypes = schema->outputs[i].dtypes;
+    if (value.type.kind == Type::Kind::Unknown && dtypes.size() == 1)
+      value.type = Type::tensor(dtypes.front());
+  }
   if (draft.changes && !model_.bodies(node).empty()) {
     for (std::size_t i = 0; i < model_.node(node).outputs.size(); ++i) {
       const ValueId old = model_.node(draft.changes).outputs[i];

@@ -154,6 +154,30 @@ static const AttributeSchema* schema_with_default(const Model& model, const OpTa
   return nullptr;
 }
 
+// Of convolutions and poolings: what the standard says in words, since it hangs on the rank: no
+// padding, steps of one. Beside an `auto_pad` there are no pads.
+static std::optional<AttributeValue> windows_default(const Model& model, const OpTable& ops,
+                                                     const GraphNode& node, std::string_view name) {
+  static constexpr std::string_view windowed[] = {"Conv",    "ConvInteger", "ConvTranspose",
+                                                  "MaxPool", "AveragePool", "LpPool"};
+  if (!node.domain.empty() || node.inputs.empty() ||
+      (name != "pads" && name != "strides" && name != "dilations") ||
+      std::find(std::begin(windowed), std::end(windowed), node.type.str()) == std::end(windowed))
+    return std::nullopt;
+  const OpSchema* own = ops.find("", node.type.str(), opset_of(model, ""));
+  if (own == nullptr || own->attribute(name) == nullptr) return std::nullopt;
+  if (name == "pads")
+    if (const auto* given = node.attributes.get<std::string>("auto_pad");
+        given != nullptr && *given != "NOTSET")
+      return std::nullopt;
+  std::optional<std::size_t> rank = type_of(model, node.inputs[0]).rank();
+  if (!rank && node.type.str().starts_with("Conv") && node.inputs.size() > 1)
+    rank = type_of(model, node.inputs[1]).rank();
+  if (!rank || *rank < 2) return std::nullopt;
+  const std::size_t axes = *rank - 2;
+  return std::vector<std::int64_t>(name == "pads" ? 2 * axes : axes, name == "pads" ? 0 : 1);
+}
+
 AttributeFact attribute_of(const Model& model, const OpTable& ops, NodeId id,
                            std::string_view name) {
   const GraphNode& node = model.node(id);
@@ -178,7 +202,11 @@ AttributeFact attribute_of(const Model& model, const OpTable& ops, NodeId id,
     }
   }
   const AttributeSchema* schema = schema_with_default(model, ops, node, name);
-  if (schema == nullptr) return {};
+  if (schema == nullptr) {
+    auto value = windows_default(model, ops, node, name);
+    return value ? AttributeFact{AttributeFact::State::Known, std::move(*value), false}
+                 : AttributeFact{};
+  }
   return {AttributeFact::State::Known, *schema->default_value, false};
 }
 

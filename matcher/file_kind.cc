@@ -40,9 +40,11 @@ std::string_view file_kind(std::string_view bytes) {
   }
   const std::string_view head = bytes.substr(0, 256);
   const bool text = std::all_of(head.begin(), head.end(), [](char c) {
-    return (c >= ' ' && c != '\x7f') || c == '\n' || c == '\t' || c == '\r';
+    const auto byte = static_cast<unsigned char>(c);  // of UTF-8, from 0x80 on
+    return (byte >= ' ' && byte != 0x7f) || c == '\n' || c == '\t' || c == '\r';
   });
-  if (text && !head.empty()) return "text; a model in ONNX's text form is named .onnxtxt";
+  if (text && !head.empty())
+    return "text (rules are given with `-r`; a model in ONNX's text form is named .onnxtxt)";
   return {};
 }
 

@@ -71,6 +71,7 @@ class Replacer {
   bool make_expression(Draft& draft);
   bool make_split(Draft& draft, ExprId expr);
   bool make_scope(Draft& draft, ExprId expr);
+  bool may_be_outputs(Draft& draft, const std::vector<ValueId>& results);
   bool follow_to_outputs(Draft& draft, const std::vector<ValueId>& leaving);
   void exchange_outputs(Draft& draft, FiringResult& result);
   bool emit_locals(Draft& draft, const std::string& replaced);

@@ -7,6 +7,7 @@
 
 #include "matcher/facts.h"
 #include "matcher/firing.h"
+#include "matcher/label.h"
 #include "matcher/origin.h"
 
 namespace rulec {
@@ -79,8 +80,23 @@ bool Replacer::make_scope(Draft& draft, ExprId expr) {
     return refuse(draft, "region", fmt::format("results in place of {}", listed(model_, leaving)),
                   listed(model_, results));
   }
-  if (!follow_to_outputs(draft, leaving)) return false;
+  if (!follow_to_outputs(draft, leaving) || !may_be_outputs(draft, results)) return false;
   draft.new_outputs = std::move(results);
+  return true;
+}
+
+// An output of a model has an element type and a rank: without them ONNX's checker refuses it.
+bool Replacer::may_be_outputs(Draft& draft, const std::vector<ValueId>& results) {
+  for (const ValueId value : results) {
+    const Type type = type_of(model_, value);
+    if (type.is_tensor() && type.dtype != DType::Undefined && type.dims) continue;
+    const NodeId producer = model_.value(value).producer;
+    const std::string op = producer ? model_.node(producer).type.str() : std::string("it");
+    return refuse(draft, "type", "results that can be outputs: of a known element type and rank",
+                  fmt::format("result {} of `{}` is {}, which ONNX's checker refuses as an output; "
+                              "put behind it what fixes the rank, a `Reshape` for example",
+                              model_.value(value).output + 1, op, to_string(type)));
+  }
   return true;
 }
 
@@ -103,8 +119,7 @@ bool Replacer::follow_to_outputs(Draft& draft, const std::vector<ValueId>& leavi
           !moves_data(model_, model_.node(use.node))) {
         return refuse(draft, "use", "values that only become outputs of the model",
                       fmt::format("`{}` is used by {}", model_.value(open[i]).name,
-                                  use.node ? fmt::format("{} `{}`", model_.node(use.node).type,
-                                                         model_.node(use.node).name)
+                                  use.node ? fmt::format("`{}`", label(model_, use.node))
                                            : std::string("a nested graph")));
       }
       if (std::find(draft.movers.begin(), draft.movers.end(), use.node) != draft.movers.end())
@@ -131,11 +146,6 @@ void Replacer::exchange_outputs(Draft& draft, FiringResult& result) {
       const std::size_t at = model_.value(value).output;
       if (schema != nullptr && at < schema->outputs.size()) {
         model_.rename(value, model_.fresh_value_name(schema->outputs[at].name));
-        // An output of a model has a type: where inference knows none, the declared one.
-        GraphValue& output = model_.value(value);
-        const bool open = !output.type.is_tensor() || output.type.dtype == DType::Undefined;
-        if (open && schema->outputs[at].dtypes.size() == 1)
-          output.type = Type::tensor(schema->outputs[at].dtypes[0]);
       }
     }
     gained.push_back(model_.value(value).name);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "matcher/facts.h"
+#include "matcher/label.h"
 
 namespace rulec {
 
@@ -165,14 +166,16 @@ RuleValue scales_function(const Scope& scope, const std::vector<RuleValue>& in) 
   const std::size_t slot = upsample || opset_of(scope.model, "") < 11 ? 1 : 2;
   if (slot < node.inputs.size() && node.inputs[slot]) {
     const auto tensor = constant_tensor(scope.model, node.inputs[slot]);
-    if (!tensor) return unknown("the scales of {} are computed at run time", node.name);
+    if (!tensor)
+      return unknown("the scales of {} are computed at run time", label(scope.model, *id));
     if (tensor->size() > 0) return {*as_list(scope, {*tensor})};
   }
-  if (node.inputs.empty() || node.outputs.empty()) return unknown("{} has no scales", node.name);
+  if (node.inputs.empty() || node.outputs.empty())
+    return unknown("{} has no scales", label(scope.model, *id));
   const auto from = dims_of(scope, {node.inputs[0]});
   const auto to = dims_of(scope, {node.outputs[0]});
   if (!from || !to || from->size() != to->size()) {
-    return unknown("the sizes of {} are not known", node.name);
+    return unknown("the sizes of {} are not known", label(scope.model, *id));
   }
   std::vector<RuleValue> out;
   for (std::size_t i = 0; i < from->size(); ++i) {

@@ -6,6 +6,7 @@
 
 #include "matcher/facts.h"
 #include "matcher/guard_calls.h"
+#include "matcher/label.h"
 
 namespace rulec {
 
@@ -211,7 +212,7 @@ std::string to_string(const Scope& scope, const RuleValue& value) {
   if (const auto* t = std::get_if<DType>(&value.data)) return std::string(name(*t));
   if (const auto* v = std::get_if<ValueId>(&value.data)) return value_name(scope, *v);
   if (const auto* n = std::get_if<NodeId>(&value.data)) {
-    return fmt::format("{} {}", scope.model.node(*n).type, scope.model.node(*n).name);
+    return label(scope.model, *n);
   }
   if (const auto* list = std::get_if<std::vector<RuleValue>>(&value.data)) {
     std::vector<std::string> items;

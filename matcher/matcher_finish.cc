@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "matcher/facts.h"
+#include "matcher/guard_reason.h"
+#include "matcher/label.h"
 #include "matcher/matcher.h"
 
 namespace rulec {
@@ -81,8 +83,9 @@ bool Matcher::deferred_goal(const Goal& goal, std::uint64_t hangs_on) {
   std::uint64_t conflict = hangs_on;
   for (const std::uint32_t slot : slots_of(goal.expr))
     conflict |= bound_by_[slot];
-  miss(goal.node, rules_[goal.expr].place, "guard", "the predicate to hold",
-       held == Truth::False ? std::string("it does not") : "unknown: " + why);
+  if (missing())
+    miss(goal.node, rules_[goal.expr].place, "guard", "the predicate to hold",
+         guard_reason(scope(goal.node), goal.expr, held, why, slots_of(goal.expr)));
   return fail(conflict);
 }
 
@@ -99,16 +102,8 @@ bool Matcher::guards_hold(std::uint64_t) {
     for (const std::uint32_t slot : slots)
       conflict |= bound_by_[slot];
     if (missing()) {
-      std::string found = held == Truth::False ? std::string("it does not") : "unknown: " + why;
-      std::string names;
-      for (const std::uint32_t slot : slots) {
-        if (names.size() > 200 || !bindings_[slot].bound()) continue;
-        names += fmt::format(
-            "{}{} = {}", names.empty() ? "" : ", ", (*slots_)[slot].name,
-            to_string(scope(self), from_binding(scope(self), bindings_[slot], (*slots_)[slot])));
-      }
-      if (!names.empty()) found += " (" + names + ")";
-      miss(self, rules_[guard].place, "guard", "the guard to hold", std::move(found));
+      miss(self, rules_[guard].place, "guard", "the guard to hold",
+           guard_reason(scope(self), guard, held, why, slots));
     }
     return fail(conflict);
   }
@@ -154,8 +149,8 @@ bool Matcher::use_safe(std::uint64_t) {
         if (exposed(output)) continue;
         if (missing()) {
           miss(one.node, rule_->place, "use", "no use outside the match",
-               use.node ? fmt::format("`{}` is used by {} `{}`", model_.value(output).name,
-                                      model_.node(use.node).type, model_.node(use.node).name)
+               use.node ? fmt::format("`{}` is used by `{}`", model_.value(output).name,
+                                      label(model_, use.node))
                         : fmt::format("`{}` is an output of the graph", model_.value(output).name));
         }
         // Another choice may take the user in, if it changes which nodes are matched at all.

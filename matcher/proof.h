@@ -110,6 +110,7 @@ class Proof {
   std::vector<std::vector<ResultPlace>> places_;
   std::map<ValueId, ValueId> replaced_;
   Distance figures_;
+  std::string worst_;  // where `compare_interface` saw the largest difference
 };
 
 }  // namespace rulec

@@ -111,8 +111,9 @@ void Proof::finish() {
     }
   }
   if (use_.options.verify != Verify::Off) {
-    firing.verified = Verification{figures_.absolute, figures_.relative,
-                                   static_cast<int>(trial_.probes.size()), use_.options.seed};
+    firing.verified =
+        Verification{figures_.absolute, figures_.relative, static_cast<int>(trial_.probes.size()),
+                     use_.options.seed, worst_};
   }
   out_.swallowed = firing.removed.size();
 }

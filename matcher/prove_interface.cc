@@ -33,7 +33,24 @@ std::vector<Proof::Seen> Proof::interface() {
   return seen;
 }
 
+// "[0,3,1]" of a flat index.
+static std::string place_in(const Shape& shape, std::size_t flat) {
+  std::string out;
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    const auto size = static_cast<std::size_t>(shape[axis]);
+    out = fmt::format("{}{}{}", flat % size, out.empty() ? "" : ",", out);
+    flat /= size;
+  }
+  return "[" + out + "]";
+}
+
+// All of it is compared, so that the worst element can be told.
 bool Proof::compare_interface() {
+  struct {
+    double excess = 1, off = 0, before = 0, after = 0;  // excess: in tolerances
+    std::string where, at, probe;
+  } worst;
+  double largest = 0;
   const std::vector<Seen> seen = interface();
   std::vector<ValueId> targets;
   for (const Seen& one : seen)
@@ -60,19 +77,32 @@ bool Proof::compare_interface() {
       }
       const std::vector<double> a = after.numbers(), b = before.numbers();
       for (std::size_t k = 0; k < a.size(); ++k) {
-        if (!(std::fabs(a[k] - b[k]) <= use_.tolerance() * std::max(1.0, std::fabs(b[k])))) {
-          return fail(
-              "verify",
-              fmt::format("`{}` to differ by at most {:g}", seen[i].where, use_.tolerance()),
-              fmt::format("a difference of {:g} on a probe ({})", std::fabs(a[k] - b[k]),
-                          trial_.probes[t].kind),
-              100);
+        const double off = std::fabs(a[k] - b[k]);
+        const double bound = use_.tolerance() * std::max(1.0, std::fabs(b[k]));
+        const double excess = std::isnan(off) ? HUGE_VAL : off / bound;
+        if (!(off <= bound) && excess > worst.excess)
+          worst = {excess,
+                   off,
+                   b[k],
+                   a[k],
+                   seen[i].where,
+                   place_in(after.shape(), k),
+                   trial_.probes[t].kind};
+        if (off > largest) {
+          largest = off;
+          worst_ = fmt::format("`{}` at {}", seen[i].where, place_in(after.shape(), k));
         }
         figures_.see(a[k], b[k]);
       }
     }
   }
-  return true;
+  if (worst.where.empty()) return true;
+  return fail(
+      "verify", fmt::format("`{}` to differ by at most {:g}", worst.where, use_.tolerance()),
+      fmt::format("at {} it is {:.7g} before and {:.7g} after, off by {:.3g}, on a probe ({}); "
+                  "no element is worse",
+                  worst.at, worst.before, worst.after, worst.off, worst.probe),
+      100);
 }
 
 }  // namespace rulec

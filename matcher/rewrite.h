@@ -44,6 +44,7 @@ struct Verification {
   double max_rel = 0;
   int trials = 0;
   std::uint64_t seed = 0;
+  std::string worst = {};  // where the difference is largest: "`boxes` at [0,3,1]"; empty: none
 };
 
 struct Firing {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "compiler/backend/lowering.h"
+#include "matcher/label.h"
 #include "runtime/generic/kernel.h"
 
 namespace rulec::backend {
@@ -191,8 +192,11 @@ static Status check_operators(const Model& model) {
       if (model.encloses(f.body, n.graph)) in_function = true;
     }
     if (in_function || generic::find_kernel(n.domain, n.type) != nullptr) continue;
-    return make_error("node '{}': the runtime has no kernel for the operator {}{}{}", n.name,
-                      n.domain.str(), n.domain.empty() ? "" : ".", n.type.str());
+    return make_error(
+        "node `{}`: the runtime has no kernel for the operator `{}{}{}`; replace it by a rule, or "
+        "run "
+        "the model where the operator is known",
+        label(model, NodeId{i}), n.domain.str(), n.domain.empty() ? "" : "::", n.type.str());
   }
   return Done{};
 }

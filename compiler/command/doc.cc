@@ -24,6 +24,29 @@ static std::string in_cell(std::string_view text) {
   return out;
 }
 
+// What a rule without a doc comment says of itself: its text on one line.
+static std::string text_of(const RuleFile& file, const Rule& rule) {
+  static constexpr std::size_t most = 120;
+  std::string out;
+  for (const char c :
+       file.source->text().substr(rule.place.begin, rule.place.end - rule.place.begin)) {
+    const bool space = c == ' ' || c == '\n' || c == '\t';
+    if (!space)
+      out += c;
+    else if (!out.empty() && out.back() != ' ')
+      out += ' ';
+  }
+  if (const std::size_t name = out.find(": "); out.starts_with("rule ") && name != out.npos)
+    out.erase(0, name + 2);
+  if (out.size() > most) {
+    std::size_t end = most;
+    while ((static_cast<unsigned char>(out[end]) & 0xC0) == 0x80)
+      --end;
+    out = out.substr(0, end) + "…";
+  }
+  return "`" + out + "`";
+}
+
 // "exact", "equivalent (1e-05)": with the tolerance that its tests are held to.
 static std::string class_text(const Rule& rule) {
   const PrecisionClass& precision = rule.precision;
@@ -95,7 +118,8 @@ static std::string page_of(const RuleFiles& files, const CompiledRules& compiled
               return std::find(test.rules.begin(), test.rules.end(), RuleId{i}) != test.rules.end();
             });
         rows +=
-            ::fmt::format("| `{}` | {} | {} | {} | {}{} |\n", rule.name, in_cell(rule.doc),
+            ::fmt::format("| `{}` | {} | {} | {} | {}{} |\n", rule.name,
+                          in_cell(rule.doc.empty() ? text_of(file, rule) : rule.doc),
                           in_cell(class_text(rule)), in_cell(where_text(rule, file.package_opset)),
                           tests, has_instances(rule) ? "" : ", region");
       }

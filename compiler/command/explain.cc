@@ -40,15 +40,22 @@ static Json to_json(const RuleSet& rules, const Model& model, const NearMiss& mi
             {"found", miss.found}}}};
 }
 
-static Json to_json(const Firing& firing) {
-  Json captures = Json::object(), fitted = Json::object();
+static Json to_json(const Rule& rule, const Firing& firing) {
+  Json captures = Json::object(), computed = Json::object(), fitted = Json::object();
   for (const auto& [name, value] : firing.captures)
-    captures[name] = value;
+    (origin_of(rule, name) == "computed" ? computed : captures)[name] = value;
   for (const auto& [name, values] : firing.fitted)
     fitted[name] = values.size() == 1 ? Json(values.front()) : Json(values);
-  return {{"root", firing.root},   {"phase", firing.phase},      {"removed", firing.removed},
-          {"added", firing.added}, {"captures", captures},       {"fitted", fitted},
-          {"notes", firing.notes}, {"adaptors", firing.adaptors}};
+  return {{"root", firing.root},
+          {"phase", firing.phase},
+          {"removed", firing.removed},
+          {"added", firing.added},
+          {"captures", captures},
+          {"computed", computed},
+          {"fitted", fitted},
+          {"notes", firing.notes},
+          {"adaptors", firing.adaptors},
+          {"verified", proof_json(firing)}};
 }
 
 // The text of a place, cut at the end of its line.
@@ -72,7 +79,8 @@ static void print(const Rewritten& rewritten, const NearMiss& miss, std::size_t 
   const Model& model = rewritten.model;
   const RuleFiles& files = rewritten.rules.files;
   ::fmt::print("  near miss {} at `{}`", rank, label(model, miss.root));
-  if (miss.node && miss.node != miss.root) ::fmt::print(", at `{}`", label(model, miss.node));
+  if (miss.node && miss.node != miss.root)
+    ::fmt::print(", where `{}` stands", label(model, miss.node));
   ::fmt::print(" ({} node{} matched) [{}]\n", miss.matched, miss.matched == 1 ? "" : "s",
                miss.kind);
   for (const RuleFile& file : files.files)
@@ -89,39 +97,20 @@ static void print(const Rewritten& rewritten, const NearMiss& miss, std::size_t 
                  text_of(files, rewritten.rules.compiled.rules[pattern].place), label(model, node));
 }
 
-static void print(const Firing& firing) {
-  ::fmt::print(
-      "  at `{}`: removed {}; added {}\n", firing.root, ::fmt::join(firing.removed, ", "),
-      firing.added.empty() ? "nothing" : ::fmt::format("{}", ::fmt::join(firing.added, ", ")));
+static void print(const Rule& rule, const Firing& firing) {
+  ::fmt::print("  at `{}`\n    removed  {}\n    added    {}\n", firing.root, listed(firing.removed),
+               listed(firing.added));
   for (const auto& [name, value] : firing.captures)
-    ::fmt::print("    {} = {}\n", name, value);
+    ::fmt::print("    {} {} = {}\n", origin_of(rule, name), name, value);
   for (const auto& [name, values] : firing.fitted)
-    ::fmt::print("    {} = {:.7g} (found)\n", name, ::fmt::join(values, ", "));
+    ::fmt::print("    found    {} = {:.7g}\n", name, ::fmt::join(values, ", "));
   for (const std::string& note : firing.notes)
-    ::fmt::print("    {}\n", note);
+    ::fmt::print("    note     {}\n", note);
   for (const std::string& adaptor : firing.adaptors)
-    ::fmt::print("    adaptor {}\n", adaptor);
-  if (firing.verified)
-    ::fmt::print("    proven on {} probes: largest difference {:.2g}\n", firing.verified->trials,
-                 firing.verified->max_abs);
-}
-
-// The rules that a name means: of the files asked for where there is one, else of those imported.
-static std::vector<RuleId> named(const Rewritten& rewritten, const std::string& name,
-                                 std::vector<std::string>& names) {
-  const RuleSet& rules = rewritten.rules.compiled.rules;
-  std::vector<RuleId> own, others;
-  for (const RuleStatistics& statistics : phase_rules(rewritten)) {
-    const Rule& rule = rules[statistics.rule];
-    names.push_back(rule.name);
-    if (!name.empty() && rule.name != name && rule.package + "." + rule.name != name) continue;
-    const auto& files = rewritten.rules.files.files;
-    const bool requested = std::any_of(files.begin(), files.end(), [&](const RuleFile& file) {
-      return file.requested && file.source->name() == rule.place.file;
-    });
-    (requested || name.empty() ? own : others).push_back(statistics.rule);
-  }
-  return own.empty() ? others : own;
+    ::fmt::print("    adaptor  {}\n", adaptor);
+  if (!firing.verified) return;
+  ::fmt::print("    proven   {}\n", proof_text(*firing.verified));
+  if (!firing.verified->worst.empty()) ::fmt::print("    worst    {}\n", firing.verified->worst);
 }
 
 // Nearest first; those at a node that the rule replaced in the end are of no interest.
@@ -143,22 +132,35 @@ static std::vector<const NearMiss*> misses_of(const Rewritten& rewritten, RuleId
   return out;
 }
 
+// Why nothing is told of a node that was asked for.
+static std::string absent(const Model& model, const std::string& name) {
+  std::vector<std::string> names;
+  for (std::uint32_t i = 0; i < model.node_capacity(); ++i) {
+    if (is_called(model, NodeId{i}, name)) return "there these rules neither fired nor nearly did";
+    names.push_back(label(model, NodeId{i}));
+  }
+  const std::string near = nearest_name(name, names);
+  return "the model has no node of this name, label or result" +
+         (near.empty() ? std::string() : ::fmt::format("; did you mean `{}`?", near));
+}
+
 int explain(const ExplainOptions& options) {
   auto result = rewrite_model(options.model, options.flags);
   if (const auto* status = std::get_if<int>(&result)) return *status;
   const Rewritten& rewritten = std::get<Rewritten>(result);
   const RuleSet& rules = rewritten.rules.compiled.rules;
   std::vector<std::string> names;
-  const std::vector<RuleId> chosen = named(rewritten, options.rule, names);
+  const std::vector<RuleId> chosen = rules_called(rewritten.rules, options.rule, names);
   if (chosen.empty()) {
     const std::string near = nearest_name(options.rule, names);
-    complain("there is no rule `{}` in these files{}; they have {}", options.rule,
-             near.empty() ? "" : ::fmt::format("; did you mean `{}`?", near),
-             ::fmt::join(names, ", "));
+    complain(
+        "there is no rule `{}` in these files; {}", options.rule,
+        near.empty() ? "they have " + listed(names) : ::fmt::format("did you mean `{}`?", near));
     return input_fault;
   }
   Json all = Json::array();
   std::vector<Explained> pages;
+  bool anything = options.node.empty();
   for (const RuleId id : chosen) {
     const Rule& rule = rules[id];
     Explained one{id, {}, misses_of(rewritten, id, options.node)};
@@ -171,6 +173,7 @@ int explain(const ExplainOptions& options) {
               firing.removed.end())
         one.firings.push_back(&firing);
     }
+    anything = anything || !one.firings.empty() || !one.misses.empty();
     if (!options.html.empty()) {
       pages.push_back(std::move(one));
       continue;
@@ -180,15 +183,17 @@ int explain(const ExplainOptions& options) {
       for (const NearMiss* miss : one.misses)
         near.push_back(to_json(rules, rewritten.model, *miss));
       for (const Firing* firing : one.firings)
-        firings.push_back(to_json(*firing));
+        firings.push_back(to_json(rule, *firing));
       all.push_back(
           {{"rule", rule.name}, {"fired", fired}, {"firings", firings}, {"near_misses", near}});
       continue;
     }
-    ::fmt::print("{} ({}:{})\n  fired {} time{}\n", bold(rule.name), rule.place.file,
-                 rule.place.line, fired, fired == 1 ? "" : "s");
+    ::fmt::print("{} ({}:{})\n  {}\n", bold(rule.name), rule.place.file, rule.place.line,
+                 fired == 0   ? std::string("did not fire")
+                 : fired == 1 ? std::string("fired once")
+                              : ::fmt::format("fired {} times", fired));
     for (const Firing* firing : one.firings)
-      print(*firing);
+      print(rule, *firing);
     for (std::size_t i = 0; i < one.misses.size(); ++i)
       print(rewritten, *one.misses[i], i + 1);
     if (fired == 0 && one.misses.empty())
@@ -197,6 +202,10 @@ int explain(const ExplainOptions& options) {
   if (options.json)
     ::fmt::print("{}\n", (options.rule.empty() ? all : all.front())
                              .dump(2, ' ', false, Json::error_handler_t::replace));
+  if (!anything) {
+    complain("--at {}: {}", options.node, absent(rewritten.model, options.node));
+    return input_fault;
+  }
   if (!options.html.empty())
     if (Status written = write_file(options.html, explain_page(rewritten, pages)); !written) {
       complain("{}", written.error().message);

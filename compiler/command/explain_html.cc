@@ -60,26 +60,25 @@ static std::string marked_text(const Rewritten& rewritten, const NearMiss& miss)
   return "<pre>" + out + "</pre>\n";
 }
 
-static std::string firing_text(const Firing& firing) {
+static std::string firing_text(const Rule& rule, const Firing& firing) {
   std::string out =
       ::fmt::format("<p>fired at <code>{}</code></p>\n<table>\n", escaped(firing.root));
   const auto row = [&](std::string_view name, const std::string& value) {
     out += ::fmt::format("<tr><td>{}</td><td><code>{}</code></td></tr>\n", escaped(name),
                          escaped(value));
   };
-  row("removed", ::fmt::format("{}", ::fmt::join(firing.removed, ", ")));
-  row("added", ::fmt::format("{}", ::fmt::join(firing.added, ", ")));
+  row("removed", listed(firing.removed));
+  row("added", listed(firing.added));
   for (const auto& [name, value] : firing.captures)
-    row(name, value);
+    row(origin_of(rule, name), name + " = " + value);
   for (const auto& [name, values] : firing.fitted)
-    row(name + " (found)", ::fmt::format("{:.7g}", ::fmt::join(values, ", ")));
+    row("found", ::fmt::format("{} = {:.7g}", name, ::fmt::join(values, ", ")));
   for (const std::string& note : firing.notes)
     row("note", note);
   for (const std::string& adaptor : firing.adaptors)
     row("adaptor", adaptor);
-  if (firing.verified)
-    row("proven", ::fmt::format("on {} probes, largest difference {:.2g}", firing.verified->trials,
-                                firing.verified->max_abs));
+  if (firing.verified) row("proven", proof_text(*firing.verified));
+  if (firing.verified && !firing.verified->worst.empty()) row("worst", firing.verified->worst);
   return out + "</table>\n";
 }
 
@@ -91,17 +90,25 @@ std::string explain_page(const Rewritten& rewritten, const std::vector<Explained
         ::fmt::format("<h2>{}</h2>\n<p class=\"dim\">{}:{}</p>\n<p>{}</p>\n", escaped(rule.name),
                       escaped(rule.place.file), rule.place.line, escaped(rule.doc));
     for (const Firing* firing : one.firings)
-      body += firing_text(*firing);
+      body += firing_text(rule, *firing);
     for (const NearMiss* miss : one.misses) {
+      const std::string root = label(rewritten.model, miss->root);
+      const std::string failed = label(rewritten.model, miss->node);
       body += ::fmt::format(
-          "<div class=\"miss\"><p>near miss at <code>{}</code>: {} nodes matched; "
-          "<b>{}</b> at <code>{}</code></p>\n{}",
-          escaped(label(rewritten.model, miss->root)), miss->matched, escaped(miss->kind),
-          escaped(label(rewritten.model, miss->node)), marked_text(rewritten, *miss));
-      body += ::fmt::format(
-          "<table><tr><td>expected</td><td><code>{}</code></td></tr><tr><td>found</td><td>"
-          "<code>{}</code></td></tr>",
-          escaped(miss->expected), escaped(miss->found));
+          "<div class=\"miss\"><p>near miss{}: {} node{} matched; <b>{}</b>{}</p>\n{}<table>",
+          root.empty() ? "" : ::fmt::format(" at <code>{}</code>", escaped(root)), miss->matched,
+          miss->matched == 1 ? "" : "s", escaped(miss->kind),
+          failed.empty() || failed == root
+              ? ""
+              : ::fmt::format(" where <code>{}</code> stands", escaped(failed)),
+          marked_text(rewritten, *miss));
+      const auto row = [&](std::string_view name, const std::string& text) {
+        if (!text.empty())
+          body +=
+              ::fmt::format("<tr><td>{}</td><td><code>{}</code></td></tr>", name, escaped(text));
+      };
+      row("expected", miss->expected);
+      row("found", miss->found);
       const Source* source = source_of(rewritten.rules.files, rule.place.file);
       for (const auto& [pattern, node] : miss->held) {
         const Place& place = rewritten.rules.compiled.rules[pattern].place;
@@ -179,7 +186,8 @@ std::string rewrite_page(const Model& before, const Rewritten& rewritten) {
         "</summary>{}</details>\n",
         shown, escaped(rewritten.rules.compiled.rules[firing.rule].name),
         more > 0 ? ::fmt::format(", and {} more nodes", more) : "", picture(before, removed, {}),
-        picture(rewritten.model, added, {added.begin(), added.end()}), firing_text(firing));
+        picture(rewritten.model, added, {added.begin(), added.end()}),
+        firing_text(rewritten.rules.compiled.rules[firing.rule], firing));
   }
   return html_page("Before and after", body);
 }

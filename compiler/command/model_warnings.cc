@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "matcher/label.h"
 #include "matcher/op_table.h"
 
 namespace rulec::command {
@@ -36,7 +37,7 @@ std::vector<std::string> model_warnings(const Model& model) {
     const auto near = ops.similar("", node.type);
     out.push_back(::fmt::format(
         "node `{}`: ONNX has no operator `{}`{}; it is kept, with results of unknown type",
-        node.name, node.type.str(),
+        label(model, NodeId{i}), node.type.str(),
         near.empty() ? "" : ::fmt::format(" (did you mean `{}`?)", near.front())));
   }
   return out;

@@ -45,6 +45,35 @@ static std::string numbers(const std::vector<double>& values) {
   return out + "]";
 }
 
+std::string listed(const std::vector<std::string>& names) {
+  static constexpr std::size_t most = 12;
+  if (names.empty()) return "nothing";
+  if (names.size() <= most) return ::fmt::format("{}", ::fmt::join(names, ", "));
+  return ::fmt::format("{} and {} more", ::fmt::join(names.begin(), names.begin() + most, ", "),
+                       names.size() - most);
+}
+
+std::string_view origin_of(const Rule& rule, std::string_view capture) {
+  const bool computed = std::any_of(rule.slots.begin(), rule.slots.end(), [&](const Slot& slot) {
+    return slot.name == capture && slot.kind == SlotKind::Let;
+  });
+  return computed ? "computed" : "captured";
+}
+
+std::string proof_text(const Verification& verified) {
+  return ::fmt::format("on {} probes (seed {}): largest difference {:.2g}, relative {:.2g}",
+                       verified.trials, verified.seed, verified.max_abs, verified.max_rel);
+}
+
+Json proof_json(const Firing& firing) {
+  if (!firing.verified) return nullptr;
+  return {{"max_abs", firing.verified->max_abs},
+          {"max_rel", firing.verified->max_rel},
+          {"trials", firing.verified->trials},
+          {"seed", firing.verified->seed},
+          {"worst", firing.verified->worst}};
+}
+
 std::string text_report(const Rewritten& rewritten) {
   const RuleSet& rules = rewritten.rules.compiled.rules;
   const RewriteReport& report = rewritten.report;
@@ -70,10 +99,7 @@ std::string text_report(const Rewritten& rewritten) {
       line("  note     {}", note);
     for (const std::string& adaptor : firing.adaptors)
       line("  adaptor  {}", adaptor);
-    if (firing.verified)
-      line("  proven   on {} probes (seed {}): largest difference {:.2g}, relative {:.2g}",
-           firing.verified->trials, firing.verified->seed, firing.verified->max_abs,
-           firing.verified->max_rel);
+    if (firing.verified) line("  proven   {}", proof_text(*firing.verified));
   }
   for (const auto& [rule, count] : plain)
     line("fired      {} {} time{}", rules.rules[rule].name, count, count == 1 ? "" : "s");
@@ -147,13 +173,7 @@ static Json of_firing(const Firing& firing, const Rule& rule) {
               {"line", rule.place.line},   {"phase", firing.phase},       {"root", firing.root},
               {"removed", firing.removed}, {"added", firing.added},       {"captures", captures},
               {"fitted", fitted},          {"adaptors", firing.adaptors}, {"notes", firing.notes}};
-  if (firing.verified)
-    out["verified"] = {{"max_abs", firing.verified->max_abs},
-                       {"max_rel", firing.verified->max_rel},
-                       {"trials", firing.verified->trials},
-                       {"seed", firing.verified->seed}};
-  else
-    out["verified"] = nullptr;
+  out["verified"] = proof_json(firing);
   return out;
 }
 

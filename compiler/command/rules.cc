@@ -10,6 +10,7 @@
 #include "compiler/command/console.h"
 #include "compiler/command/model_warnings.h"
 #include "compiler/package/version.h"
+#include "matcher/edit_distance.h"
 #include "matcher/onnx_io.h"
 #include "matcher/op_table.h"
 #include "matcher/plugin_ops.h"
@@ -161,6 +162,27 @@ Or<FlagEdits> edits_of(const RewriteFlags& flags) {
   return edits;
 }
 
+std::vector<RuleId> rules_called(const LoadedRules& rules, const std::string& name,
+                                 std::vector<std::string>& names) {
+  const RuleSet& set = rules.compiled.rules;
+  std::vector<RuleId> seen, own, others;
+  for (const Phase& phase : set.phases) {
+    for (const RuleId id : phase.rules) {
+      if (std::find(seen.begin(), seen.end(), id) != seen.end()) continue;
+      seen.push_back(id);
+      const Rule& rule = set[id];
+      names.push_back(rule.name);
+      if (!name.empty() && rule.name != name && rule.package + "." + rule.name != name) continue;
+      const auto& files = rules.files.files;
+      const bool requested = std::any_of(files.begin(), files.end(), [&](const RuleFile& file) {
+        return file.requested && file.source->name() == rule.place.file;
+      });
+      (requested || name.empty() ? own : others).push_back(id);
+    }
+  }
+  return own.empty() ? others : own;
+}
+
 // What a package's manifest says of opsets is a promise to users, not a condition: a warning.
 static void check_opsets(const RuleFiles& files, std::int64_t opset, RewriteReport& report) {
   for (const RuleFile& file : files.files) {
@@ -202,14 +224,17 @@ Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags,
       complain("--expect {}: write RULE=N", expect);
       return usage_fault;
     }
-    bool known = false;
-    for (Rule& rule : out.rules.compiled.rules.rules)
-      if (rule.name == expect.substr(0, equals)) {
-        rule.expect.push_back({"==", count, rule.place});
-        known = true;
-      }
-    if (!known) {
-      complain("--expect {}: there is no rule `{}`", expect, expect.substr(0, equals));
+    const std::string name = expect.substr(0, equals);
+    std::vector<std::string> names;
+    const std::vector<RuleId> meant = rules_called(out.rules, name, names);
+    for (const RuleId id : meant) {
+      Rule& rule = out.rules.compiled.rules.rules[id.index];
+      rule.expect.push_back({"==", count, rule.place});
+    }
+    if (meant.empty()) {
+      const std::string near = nearest_name(name, names);
+      complain("--expect {}: there is no rule `{}`{}", expect, name,
+               near.empty() ? "" : ::fmt::format("; did you mean `{}`?", near));
       return input_fault;
     }
   }

@@ -38,6 +38,11 @@ Or<FlagEdits> edits_of(const RewriteFlags& flags);
 // Loads and compiles `-r …` and the edits.
 Or<LoadedRules> load_rules(const RuleOptions& options, const FlagEdits& edits = {});
 
+// The rules of the phases that a name means, or `package.name`: of the files asked for where there
+// is one, else of those imported; all of them for no name. `names` gets what there is.
+std::vector<RuleId> rules_called(const LoadedRules& rules, const std::string& name,
+                                 std::vector<std::string>& names);
+
 struct Rewritten {
   Model model;
   LoadedRules rules;

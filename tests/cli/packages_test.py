@@ -225,3 +225,148 @@ def test_doc_is_a_page_of_rules(tmp_path):
     good("doc", tmp_path / "r.rules", "-o", tmp_path / "r.md", "--check")
     (tmp_path / "r.md").write_text("old")
     refused("doc", tmp_path / "r.rules", "-o", tmp_path / "r.md", "--check")
+
+
+def explained(tmp_path, model, rules, *flags):
+    (tmp_path / "model.onnxtxt").write_text(
+        '<ir_version: 8, opset_import: ["" : 17]>\n' + model
+    )
+    (tmp_path / "r.rules").write_text(rules)
+    arguments = ("explain", tmp_path / "model.onnxtxt", "-r", tmp_path / "r.rules", *flags)
+    out = json.loads(good(*arguments, "--json").stdout)
+    text = good(*arguments).stdout
+    assert "``" not in text
+    good(*arguments, "--html", tmp_path / "e.html")
+    return out, text, (tmp_path / "e.html").read_text()
+
+
+def test_a_firing_tells_what_it_captured_computed_removed_and_added(tmp_path):
+    (fold, drop), text, page = explained(
+        tmp_path,
+        "g (float[2,3] x) => (float[2,3] y) <float a = {2}, float b = {4}, float one = {1}>\n"
+        "{ p = Mul(x, a) q = Mul(p, b) y = Mul(q, one) }",
+        "rule fold: Mul(Mul(x, const a), const b) -> Mul(x, k)  where size(a) = 1, a > 1, b > 1\n"
+        "  let k = a * b\n"
+        "rule drop exact: Mul(x, exact 1.0) -> x\n",
+    )
+    (firing,) = fold["firings"]
+    assert firing["captures"]["x"] == "x" and firing["computed"] == {"k": "8"}
+    assert firing["removed"] == ['Mul → "q"', 'Mul → "p"'] and len(firing["added"]) == 1
+    (empty,) = drop["firings"]
+    assert empty["added"] == [] and empty["removed"] == ['Mul → "y"']
+    assert "    removed  Mul → \"y\"\n    added    nothing\n" in text
+    assert "    captured x = x\n" in text and "    computed k = 8\n" in text
+    assert "<td>added</td><td><code>nothing</code></td>" in page and "k = 8" in page
+
+
+def test_a_guard_tells_both_sides_and_where_inference_stopped(tmp_path):
+    out, text, page = explained(
+        tmp_path,
+        "g (float[n,3] x) => (int64[m,2] y, float[n,3] z) <int64 one = {1}, float two = {2}>\n"
+        "{ a = NonZero(x) b = Transpose<perm = [1, 0]>(a) y = Mul(b, one) z = Mul(x, two) }",
+        "rule few: Mul(x : i64, c) -> x  where dim(x, 0) < 100\n"
+        "rule narrow: Mul(x : f32, c) -> Neg(x)  where dim(x, 1) = 7\n"
+        "rule tall: Mul(x : f32, c) -> Neg(x)  where dim(x, 0) > 7\n",
+    )
+    few, narrow, tall = (
+        next(m["failed"]["found"] for m in one["near_misses"] if m["failed"]["kind"] == "guard")
+        for one in out
+    )
+    assert few.startswith("unknown: dimension 0 of `b` is not known; shape inference stopped at")
+    assert '`NonZero → "a"`: how much it gives depends on the data' in few
+    assert narrow.startswith("`3 = 7` is false (x = x f32[n,3])")
+    assert "the model's input `x` leaves the size `n` of axis 0 open (`--dim n=…` fixes it)" in tall
+    assert few in text and "NonZero" in page
+
+
+def test_a_fit_tells_its_residual(tmp_path):
+    (out,), text, _ = explained(
+        tmp_path,
+        "g (float[2,4,4,3] x) => (float[n,4,4,3] y) <int64 count = {2}, bool go = {1}>\n"
+        "{ y = Loop <body = b (int64 i, bool on) => (bool more, float[4,4,3] row)\n"
+        "  { more = Identity(on) r = Gather<axis = 0>(x, i) row = Mul(r, r) }> (count, go) }",
+        "rule pictures: Loop[body contains Gather(outer v, iteration)] -> preprocess(mean, std, NHWC)\n",
+    )
+    failed = out["near_misses"][0]["failed"]
+    assert failed["kind"] == "fit" and "is off by" in failed["found"], failed
+    assert "tolerance" in text
+
+
+def test_a_name_that_is_nowhere_is_told(tmp_path, chain):
+    (tmp_path / "r.rules").write_text("rule near: Mul(Relu(x), 3.0) -> x\n")
+    arguments = ("explain", chain, "-r", tmp_path / "r.rules")
+    assert "no node of this name" in refused(*arguments, "--at", "nosuch", code=1)
+    assert "did you mean `near`?" in refused(*arguments, "--rule", "nea", code=1)
+
+
+@pytest.mark.parametrize("result, fires", [("i64[...]", 0), ("f32[...]", 1)])
+def test_outputs_that_a_scope_gives_pass_the_checker(tmp_path, result, fires):
+    nodes = [
+        helper.make_node("Relu", ["x"], ["h"], name="in/relu"),
+        helper.make_node("Sigmoid", ["h"], ["y"], name="post/sigmoid"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+        tmp_path / "m.onnx",
+    )
+    (tmp_path / "r.rules").write_text(
+        f"op com.acme::Find(v : f32[...]) -> (found : {result})\n"
+        'rule r unsafe("the caller reads what is found"): scope "post/**" -> com.acme::Find(v)\n'
+        '  let v = from scope "in/**"\n'
+    )
+    out, report = tmp_path / "out.onnx", tmp_path / "report.json"
+    flags = ("-r", tmp_path / "r.rules", "--allow", "unsafe", "--report", report)
+    good("rewrite", tmp_path / "m.onnx", *flags, "-o", out)
+    onnx.checker.check_model(str(out))
+    told = json.loads(report.read_text())
+    assert len(told["firings"]) == fires
+    if fires == 0:
+        (miss,) = told["rules"][0]["near_misses"]
+        assert "which ONNX's checker refuses as an output" in miss["found"]
+
+
+def test_a_proof_tells_its_worst_element(tmp_path):
+    rules = (
+        "template near() for (v : f32[A, B]) -> (w : f32[A, B]) { w = Mul(Abs(v), 1.002) }\n"
+        "rule r: Abs -> near()  tolerance 0.01\n"
+    )
+    model = (
+        "g (float[2,3] x) => (float[2,3] y) <float ten = {10}>\n"
+        "{ a = Abs(x) b = Mul(a, ten) y = %s(b) }"
+    )
+    (out,), _, _ = explained(tmp_path, model % "Exp", rules)
+    failed = out["near_misses"][0]["failed"]
+    assert failed["kind"] == "verify" and failed["expected"] == "`y` to differ by at most 0.01"
+    assert failed["found"].startswith("at [") and "no element is worse" in failed["found"]
+    assert " before and " in failed["found"] and "on a probe (" in failed["found"]
+
+    (out,), text, page = explained(tmp_path, model % "Tanh", rules)
+    proof = out["firings"][0]["verified"]
+    assert 0 < proof["max_rel"] < 0.01 and proof["worst"].startswith("`y` at [")
+    assert f"    worst    {proof['worst']}\n" in text and proof["worst"] in page
+
+
+def test_expect_means_the_rule_of_the_files_asked_for(tmp_path, chain):
+    (tmp_path / "r.rules").write_text(
+        "rule mul_one: Mul(x, 2.0) -> Add(x, x)\npipeline { std.cleanup, mul_one }\n"
+    )
+    arguments = ("rewrite", chain, "-r", tmp_path / "r.rules", "--dry-run", "--expect")
+    good(*arguments, "mul_one=1")
+    assert "expected 2" in refused(*arguments, "mul_one=2")
+    assert "did you mean `mul_one`?" in refused(*arguments, "mul_on=1")
+
+
+def test_absent_pads_are_zeros(tmp_path):
+    (out,), _, _ = explained(
+        tmp_path,
+        "g (float[1,2,5,5] x, float[2,2,3,3] w) => (float[1,2,3,3] y) { y = Conv(x, w) }",
+        "rule r exact: Conv(x, w){pads = p, strides = [1, 1], ..a}\n"
+        "  -> Conv(x, w){pads = p + 0, strides = [1, 1], ..a}  where all(p == 0), len(p) = 4\n",
+    )
+    assert out["fired"] == 1 and out["firings"][0]["captures"]["p"] == "[0, 0, 0, 0]"
