@@ -145,7 +145,8 @@ Status Rewriter::run_phase(const Phase& phase) {
   if (const Status done = run_passes(phase, active); !done) return done;
   if (options_.near_misses) {
     std::erase_if(active, [&](RuleId id) {
-      return report_.rules[id.index].fired > before[id.index] || !misses_[id.index].empty();
+      const bool fired = report_.rules[id.index].fired > before[id.index];
+      return (fired && !options_.misses_of_fired) || !misses_[id.index].empty();
     });
     look_closer(active);
   }

@@ -32,8 +32,9 @@ struct RewriteOptions {
   bool strict = false;       // refuses `assuming` rules
   bool keep_shapes = false;  // no narrowing of unknown input dimensions
   Verify verify = Verify::Each;
-  std::uint64_t seed = 0;   // of the probes
-  bool near_misses = true;  // collect them (costs a little)
+  std::uint64_t seed = 0;        // of the probes
+  bool near_misses = true;       // collect them (costs a little)
+  bool misses_of_fired = false;  // where a rule that fired did not fire, too
   // No more than these, then the rewrite ends: to find the one after which numbers differ.
   std::optional<std::int64_t> most_firings = {};
 };

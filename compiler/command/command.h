@@ -58,6 +58,7 @@ struct RewriteFlags {
   bool strict = false, keep_shapes = false;
   int opset = 0;
   std::uint64_t seed = 0;
+  bool misses_of_fired = false;  // of explain: near misses of rules that fired, too
 };
 
 struct RewriteOptions {

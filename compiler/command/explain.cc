@@ -145,7 +145,9 @@ static std::string absent(const Model& model, const std::string& name) {
 }
 
 int explain(const ExplainOptions& options) {
-  auto result = rewrite_model(options.model, options.flags);
+  RewriteFlags flags = options.flags;
+  flags.misses_of_fired = true;
+  auto result = rewrite_model(options.model, flags);
   if (const auto* status = std::get_if<int>(&result)) return *status;
   const Rewritten& rewritten = std::get<Rewritten>(result);
   const RuleSet& rules = rewritten.rules.compiled.rules;

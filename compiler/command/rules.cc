@@ -268,6 +268,7 @@ Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags,
   options.keep_shapes = flags.keep_shapes;
   options.seed = flags.seed;
   options.most_firings = most_firings;
+  options.misses_of_fired = flags.misses_of_fired;
   options.verify = flags.verify == "off"     ? Verify::Off
                    : flags.verify == "final" ? Verify::Final
                                              : Verify::Each;
