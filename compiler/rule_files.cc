@@ -2,6 +2,7 @@
 #include "compiler/rule_files.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
