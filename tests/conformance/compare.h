@@ -2,7 +2,7 @@
 #pragma once
 
 // Whether a computed value is the expected one: kinds, element types and shapes alike, numbers
-// within rtol 1e-3 (for 16-bit floats two units in the last place) and atol 1e-5, NaN where NaN is
+// within rtol 1e-3 (for bfloat16 two units in the last place) and atol 1e-5, NaN where NaN is
 // expected, strings and integers the same.
 
 #include "runtime/result.h"
