@@ -296,14 +296,7 @@ static bool plan_convolution(ShapePlan& plan, const Call& call) {
   const auto window = out ? window_of(call.attributes, in, *out, {w[2], w[3]}) : std::nullopt;
   if (!window || window->halo > 64) return false;
   kernels::ConvParameters p;
-  p.kernel_h = static_cast<std::uint32_t>(w[2]);
-  p.kernel_w = static_cast<std::uint32_t>(w[3]);
-  p.stride_h = window->stride_h;
-  p.stride_w = window->stride_w;
-  p.dilation_h = window->dilation_h;
-  p.dilation_w = window->dilation_w;
-  p.pad_top = window->pad_top;
-  p.pad_left = window->pad_left;
+  set_window(p, w[2], w[3], *window);
   if (!read_epilogue(call, 4, p.epilogue) || p.epilogue.activation == kernels::Activation::PRelu) {
     return false;
   }

@@ -64,16 +64,9 @@ std::optional<kernels::PoolParameters> pool_of(const Attributes& attributes, con
   const auto window = window_of(attributes, input, output, kernel);
   if (!window || kernel.size() != 2 || kernel[0] > 4096 || kernel[1] > 4096) return std::nullopt;
   kernels::PoolParameters p;
-  p.kernel_h = static_cast<std::uint32_t>(kernel[0]);
-  p.kernel_w = static_cast<std::uint32_t>(kernel[1]);
-  p.stride_h = window->stride_h;
-  p.stride_w = window->stride_w;
-  p.pad_top = window->pad_top;
-  p.pad_left = window->pad_left;
+  set_window(p, kernel[0], kernel[1], *window);
   p.pad_bottom = window->pad_bottom;
   p.pad_right = window->pad_right;
-  p.dilation_h = window->dilation_h;
-  p.dilation_w = window->dilation_w;
   return p;
 }
 

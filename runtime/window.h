@@ -22,6 +22,19 @@ struct Window {
 std::optional<Window> window_of(const Attributes& attributes, const Shape& input,
                                 const Shape& output, const Shape& kernel);
 
+// Writes a kernel of [height, width] and its window into parameters of a convolution or pooling.
+template <typename Parameters>
+void set_window(Parameters& p, std::int64_t height, std::int64_t width, const Window& window) {
+  p.kernel_h = static_cast<std::uint32_t>(height);
+  p.kernel_w = static_cast<std::uint32_t>(width);
+  p.stride_h = window.stride_h;
+  p.stride_w = window.stride_w;
+  p.dilation_h = window.dilation_h;
+  p.dilation_w = window.dilation_w;
+  p.pad_top = window.pad_top;
+  p.pad_left = window.pad_left;
+}
+
 // The same for a pooling, by its attribute kernel_shape; of kind Max.
 std::optional<kernels::PoolParameters> pool_of(const Attributes& attributes, const Shape& input,
                                                const Shape& output);

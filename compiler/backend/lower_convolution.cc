@@ -73,14 +73,7 @@ bool lower_convolution(Lowering& l, NodeId node) {
     return l.refuse("weights that do not fit");
   }
   kernels::ConvParameters p;
-  p.kernel_h = static_cast<std::uint32_t>(w4.dim(2));
-  p.kernel_w = static_cast<std::uint32_t>(w4.dim(3));
-  p.stride_h = window->stride_h;
-  p.stride_w = window->stride_w;
-  p.dilation_h = window->dilation_h;
-  p.dilation_w = window->dilation_w;
-  p.pad_top = window->pad_top;
-  p.pad_left = window->pad_left;
+  set_window(p, w4.dim(2), w4.dim(3), *window);
   const std::int64_t halo = window->halo;
   if (n.domain.empty() && x4[0] == 1 && ic == 1 && x4[2] == 1 && halo == 0 && p.kernel_w > 16 &&
       p.dilation_w == 1 && !l.only_blocked(x) && l.is_f32(x)) {

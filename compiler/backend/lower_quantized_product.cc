@@ -164,14 +164,7 @@ static bool lower_conv(Lowering& l, NodeId node) {
   if (groups > 1 && !depthwise) return l.refuse("groups of 8-bit channels");
   if (!read_product(l, n, product) || !read_weights(l, n, 3, *w, product)) return false;
   kernels::QuantizedConvParameters p;
-  p.kernel_h = static_cast<std::uint32_t>(w->dim(2));
-  p.kernel_w = static_cast<std::uint32_t>(w->dim(3));
-  p.stride_h = window->stride_h;
-  p.stride_w = window->stride_w;
-  p.dilation_h = window->dilation_h;
-  p.dilation_w = window->dilation_w;
-  p.pad_top = window->pad_top;
-  p.pad_left = window->pad_left;
+  set_window(p, w->dim(2), w->dim(3), *window);
   const Index from = l.channels_last(x), to = l.add_channels_last(y);
   if (!add_product(l, node, product, p, depthwise, from, to)) return false;
   l.bind_channels_last(y, to);
