@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "runtime/crc32.h"
-#include "runtime/engine_state.h"
+#include "runtime/engine_sizes.h"
 
 namespace rulec {
 
@@ -164,6 +164,14 @@ static Status take(const Engine::State& state, SectionKind kind, std::span<const
   return Done{};
 }
 
+// Whether a dimension of an input or output is open: changed by a patch.
+static bool is_open(const Engine::State& state, std::size_t integer) {
+  for (const format::SizePatch& patch : state.sizes) {
+    if (patch.kind == format::PatchKind::Integer && patch.index == integer) return true;
+  }
+  return false;
+}
+
 static EnginePort describe(const Engine::State& state, const format::Port& port) {
   EnginePort out;
   out.name = std::string(state.text(port.name));
@@ -173,7 +181,7 @@ static EnginePort describe(const Engine::State& state, const format::Port& port)
   out.known_rank = v.rank != 0xff;
   const auto dims = state.dims(v);
   for (std::size_t i = 0; i < dims.size(); ++i) {
-    PortDim d{.size = dims[i], .symbol = {}};
+    PortDim d{.size = is_open(state, v.dims + i) ? -1 : dims[i], .symbol = {}};
     if (port.first_symbol != format::none) {
       const std::int64_t s = state.integers[port.first_symbol + i];
       if (s >= 0) d.symbol = std::string(state.text(static_cast<std::uint32_t>(s)));
@@ -183,6 +191,17 @@ static EnginePort describe(const Engine::State& state, const format::Port& port)
   out.type = std::string(state.text(port.type_text));
   out.has_default = port.optional != 0;
   return out;
+}
+
+void describe_interface(Engine::State& state) {
+  state.op_attributes.clear();
+  state.inputs.clear();
+  state.outputs.clear();
+  state.op_attributes.reserve(state.ops.size());
+  for (const format::Op& op : state.ops)
+    state.op_attributes.push_back(decode_attributes(state, op));
+  for (const format::Port& port : state.ports)
+    (port.is_output ? state.outputs : state.inputs).push_back(describe(state, port));
 }
 
 static Result<std::shared_ptr<const Engine::State>> open_engine(File file, LoadOptions options) {
@@ -202,16 +221,12 @@ static Result<std::shared_ptr<const Engine::State>> open_engine(File file, LoadO
   if (ok) ok = take(*state, SectionKind::Attributes, state->attributes);
   if (ok) ok = take(*state, SectionKind::Ports, state->ports);
   if (ok) ok = take(*state, SectionKind::Parameters, state->parameters);
+  if (ok) ok = take(*state, SectionKind::Sizes, state->sizes);
   if (ok) ok = take(*state, SectionKind::Weights, state->weights);
   if (ok) ok = validate(*state);
+  if (ok) ok = check_sizes(*state);
   if (!ok) return ok.error();
-  state->op_attributes.reserve(state->ops.size());
-  for (const format::Op& op : state->ops) {
-    state->op_attributes.push_back(decode_attributes(*state, op));
-  }
-  for (const format::Port& port : state->ports) {
-    (port.is_output ? state->outputs : state->inputs).push_back(describe(*state, port));
-  }
+  describe_interface(*state);
   state->isa = std::min(detected_isa(), static_cast<Isa>(state->header->preferred_isa));
   return std::shared_ptr<const Engine::State>(std::move(state));
 }

@@ -69,6 +69,16 @@ class Engine {
   };
   std::vector<Operation> operations() const;  // of the main program
 
+  // Where each value of the main program lies in the arena, and for which of its operations.
+  struct Place {
+    std::string name;
+    std::uint64_t offset = 0, bytes = 0;
+    std::uint32_t from = 0, to = 0;  // operations, both included
+  };
+  std::vector<Place> memory_plan() const;  // by the operation that makes it
+  // Bytes that live at the busiest operation: no plan can do with fewer.
+  std::uint64_t least_arena_bytes() const;
+
   // Sections, values, operations: for `--dump=engine` and tests.
   std::string dump() const;
 

@@ -3,7 +3,9 @@
 
 // What a loaded engine consists of: private to engine*.cc, session.cc and executor.cc.
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -29,12 +31,20 @@ struct Engine::State {
   std::span<const format::Attribute> attributes;
   std::span<const format::Port> ports;
   std::span<const std::byte> parameters;
+  std::span<const format::SizePatch> sizes;
   std::span<const std::byte> weights;
 
   std::vector<Attributes> op_attributes;  // one for each op
   std::vector<EnginePort> inputs, outputs;
   Isa isa = Isa::Portable;
   std::shared_ptr<ArenaPool> arenas = std::make_shared<ArenaPool>();
+
+  // The same engine for other sizes of its open dimension: made when they come, and kept.
+  struct Others {
+    std::mutex mutex;
+    std::map<std::int64_t, std::shared_ptr<const State>> by_size;
+  };
+  std::shared_ptr<Others> others = std::make_shared<Others>();
 
   std::string_view text(std::uint32_t ref) const {
     if (ref == format::none) return {};
@@ -65,6 +75,8 @@ struct Engine::State {
 
 // Every check that makes running safe. `state` has its section spans, nothing else.
 Status validate(const Engine::State& state);
+// What follows from checked records: attributes, ports.
+void describe_interface(Engine::State& state);
 // The attributes of one (validated) op.
 Attributes decode_attributes(const Engine::State& state, const format::Op& op);
 

@@ -41,6 +41,10 @@ std::uint32_t EngineWriter::add_texts(std::span<const std::string> texts) {
 }
 
 std::uint32_t EngineWriter::add_integers(std::span<const std::int64_t> values) {
+  if (integers_apart_) {
+    integers_.insert(integers_.end(), values.begin(), values.end());
+    return static_cast<std::uint32_t>(integers_.size() - values.size());
+  }
   std::vector<std::int64_t> key(values.begin(), values.end());
   const auto [it, added] = integer_index_.try_emplace(std::move(key), index_of(integers_));
   if (added) integers_.insert(integers_.end(), values.begin(), values.end());
@@ -307,6 +311,7 @@ std::string EngineWriter::finish(const EngineInfo& info) {
   file.section<format::Attribute>(Kind::Attributes, attributes_);
   file.section<format::Port>(Kind::Ports, ports_);
   file.section<std::byte>(Kind::Parameters, parameters_);
+  file.section<format::SizePatch>(Kind::Sizes, sizes_);
   file.section<std::byte>(Kind::Weights, weights_);
 
   format::Header& h = file.header;

@@ -93,6 +93,10 @@ class EngineWriter {
   };
   void add_port(const NewPort& port);
 
+  // Every list of dimensions gets a place of its own, so that it can be changed alone.
+  void keep_integers_apart() { integers_apart_ = true; }
+  void set_sizes(std::vector<format::SizePatch> sizes) { sizes_ = std::move(sizes); }
+
   std::string finish(const EngineInfo& info);
 
  private:
@@ -116,6 +120,8 @@ class EngineWriter {
   std::vector<format::Attribute> attributes_;
   std::vector<format::Port> ports_;
   std::vector<std::byte> parameters_;
+  std::vector<format::SizePatch> sizes_;
+  bool integers_apart_ = false;
   std::vector<std::byte> weights_;
   std::multimap<std::uint32_t, std::pair<std::uint64_t, std::uint64_t>> weight_index_;
   std::vector<ProgramRecords> programs_;

@@ -6,7 +6,7 @@
 // engine.h reads and checks it.
 //
 //   header | strings | string refs | integers | values | operands | ops | programs | attributes |
-//   ports | parameters | weights (4 KB aligned, each tensor 64 B aligned)
+//   ports | parameters | sizes | weights (4 KB aligned, each tensor 64 B aligned)
 
 #include <array>
 #include <bit>
@@ -21,9 +21,9 @@ static_assert(std::endian::native == std::endian::little, "engine files are litt
 inline constexpr std::array<std::uint8_t, 8> magic = {0x89, 'R', 'L', 'E', '\r', '\n', 0x1a, '\n'};
 inline constexpr std::uint32_t endian_tag = 0x01020304;
 inline constexpr std::uint16_t major_version = 1;
-inline constexpr std::uint16_t minor_version = 0;
+inline constexpr std::uint16_t minor_version = 1;
 // Changes whenever an opcode's parameters, a weight packing or a kernel's operands change.
-inline constexpr std::uint64_t kernel_abi = 0x72756c6563000004ULL;
+inline constexpr std::uint64_t kernel_abi = 0x72756c6563000005ULL;
 
 inline constexpr std::uint32_t none = 0xffffffff;
 inline constexpr std::size_t header_size = 4096;
@@ -44,9 +44,10 @@ enum class SectionKind : std::uint32_t {
   Attributes,  // Attribute
   Ports,       // Port
   Parameters,  // bytes: the parameter structs of fast kernels, 8-byte aligned
+  Sizes,       // SizePatch: what depends on a dimension that the model leaves open
   Weights,     // bytes
 };
-inline constexpr std::size_t section_count = 11;
+inline constexpr std::size_t section_count = 12;
 
 struct Section {
   std::uint32_t kind = 0;
@@ -178,6 +179,22 @@ struct Port {
   std::uint32_t default_value = none;  // value of program 0
 };
 
+enum class PatchKind : std::uint32_t {
+  Size,     // the first, if any: base is the size that the records are written for
+  Integer,  // index: of Integers
+  Word,     // index: of Parameters, in units of 4 bytes
+  Part,     // index: of Values, one with alias_of: its distance from that, in bytes
+};
+
+// A number that is base + step (n - size) where the open dimension has size n. What arena values
+// measure follows from their dimensions; their places are multiplied, see engine_sizes.h.
+struct SizePatch {
+  PatchKind kind = PatchKind::Size;
+  std::uint32_t index = 0;
+  std::int64_t base = 0, step = 0;
+};
+
+static_assert(sizeof(SizePatch) == 24 && std::is_trivially_copyable_v<SizePatch>);
 static_assert(sizeof(Value) == 40 && std::is_trivially_copyable_v<Value>);
 static_assert(sizeof(Op) == 48 && std::is_trivially_copyable_v<Op>);
 static_assert(sizeof(Program) == 48 && std::is_trivially_copyable_v<Program>);

@@ -1,15 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/session.h"
 
-#include "runtime/engine_state.h"
+#include <map>
+
+#include "runtime/engine_sizes.h"
 #include "runtime/executor.h"
 
 namespace rulec {
 
 struct Session::State {
   Engine engine;
-  Executor executor;
+  SessionOptions options;
+  std::unique_ptr<Executor> executor;
+  std::map<std::int64_t, std::unique_ptr<Executor>> others = {};  // by the open dimension's size
+  const Executor* last = executor.get();
+
+  // The one for these inputs.
+  Result<Executor*> executor_for(std::span<const Value> inputs);
 };
+
+static constexpr std::size_t most_executors = 8;  // for other sizes; then they start afresh
+
+static Result<std::unique_ptr<Executor>> make_executor(std::shared_ptr<const Engine::State> state,
+                                                       const SessionOptions& options) {
+  auto arena = state->arenas->take(state->header->arena_bytes);
+  if (!arena) return arena.error();
+  return std::make_unique<Executor>(std::move(state), std::move(*arena), options.threads,
+                                    options.profile);
+}
 
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Session::Session(Session&&) noexcept = default;
@@ -20,17 +38,34 @@ Result<Session> Session::create(const Engine& engine, SessionOptions options) {
   if (options.threads < 1 || options.threads > 1024) {
     return make_error("{} threads asked for; 1 to 1024 are possible", options.threads);
   }
-  auto arena = engine.state_->arenas->take(engine.arena_bytes());
-  if (!arena) return arena.error();
-  return Session(std::unique_ptr<State>(new State{
-      engine, Executor(engine.state_, std::move(*arena), options.threads, options.profile)}));
+  auto executor = make_executor(engine.state_, options);
+  if (!executor) return executor.error();
+  return Session(std::unique_ptr<State>(new State{engine, options, std::move(*executor)}));
+}
+
+Result<Executor*> Session::State::executor_for(std::span<const Value> inputs) {
+  const auto& origin = engine.state_;
+  if (!has_open_size(*origin)) return executor.get();
+  const auto size = open_size(*origin, inputs);
+  if (!size) return size.error();
+  if (*size == built_size(*origin)) return executor.get();
+  if (const auto it = others.find(*size); it != others.end()) return it->second.get();
+  const auto state = state_for_size(origin, *size);
+  if (!state) return state.error();
+  auto made = make_executor(*state, options);
+  if (!made) return made.error();
+  if (others.size() >= most_executors) {
+    others.clear();
+    last = executor.get();
+  }
+  return others.emplace(*size, std::move(*made)).first->second.get();
 }
 
 const Engine& Session::engine() const {
   return state_->engine;
 }
 std::span<const std::uint64_t> Session::profile() const {
-  return state_->executor.profile();
+  return state_->last->profile();
 }
 
 // Whether a given value is what the model declares for an input.
@@ -69,7 +104,10 @@ Result<std::vector<Value>> Session::run(std::span<const Value> inputs) {
     if (Status ok = check_input(ports[at], filled[at]); !ok) return ok.error();
     ++at;
   }
-  return state_->executor.run(filled);
+  const auto executor = state_->executor_for(filled);
+  if (!executor) return executor.error();
+  state_->last = *executor;
+  return (*executor)->run(filled);
 }
 
 Result<std::vector<Value>> Session::run(std::span<const std::pair<std::string, Value>> inputs) {

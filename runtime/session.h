@@ -38,8 +38,8 @@ class Session {
   Result<std::vector<Value>> run(std::span<const Value> inputs);
   Result<std::vector<Value>> run(std::span<const std::pair<std::string, Value>> inputs);
 
-  // Nanoseconds that each operation of Engine::operations() took, summed over the runs so far;
-  // empty unless asked for.
+  // Nanoseconds that each operation of Engine::operations() took, summed over the runs so far (with
+  // an open dimension: those of the last run's size); empty unless asked for.
   std::span<const std::uint64_t> profile() const;
 
   const Engine& engine() const;

@@ -48,6 +48,7 @@ struct BuiltEngine {
   std::string bytes;
   std::vector<BuiltNode> report;
   std::vector<std::string> warnings;
+  std::string open_dimension;  // what the engine takes any size of, in words; or nothing
   std::uint64_t arena_bytes = 0;
   std::size_t operations = 0;          // of the main program
   std::size_t generic_operations = 0;  // of them

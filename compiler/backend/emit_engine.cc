@@ -73,8 +73,12 @@ static void emit_program(EngineWriter& writer, const Lowered& lowered, std::uint
   writer.end_program(p.inputs, p.outputs, p.captures);
 }
 
-std::string emit_engine(const Lowered& lowered, EngineInfo info) {
+std::string emit_engine(const Lowered& lowered, EngineInfo info, const OpenSize* open) {
   EngineWriter writer;
+  if (open != nullptr) {
+    writer.keep_integers_apart();
+    writer.set_sizes(open->patches);
+  }
   for (const Program& p : lowered.programs)
     writer.reserve_program(p.parent);
   for (std::uint32_t i = 0; i < lowered.programs.size(); ++i)

@@ -238,9 +238,9 @@ static bool rounds_once(const Family& family, const GraphNode& n) {
   return std::find(std::begin(once), std::end(once), n.type.str()) != std::end(once);
 }
 
-Result<Lowered> lower(const Model& model, bool fast_kernels, Optimize optimize) {
+Result<Lowered> lower(const Model& model, bool fast_kernels, Optimize optimize, bool any_batch) {
   if (Status ok = check_operators(model); !ok) return ok.error();
-  Lowering l(model, optimize);
+  Lowering l(model, optimize, any_batch);
   lower_inputs(l);
   const std::vector<bool> exact = quantized_later(model);
   for (NodeId node : model.nodes(model.main())) {

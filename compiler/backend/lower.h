@@ -9,8 +9,10 @@
 namespace rulec::backend {
 
 // A prepared model as linear programs: each node of the main graph becomes an operation of a fast
-// kernel where one fits (with what can be fused into it), else a generic one.
-Result<Lowered> lower(const Model& model, bool fast_kernels, Optimize optimize);
+// kernel where one fits (with what can be fused into it), else a generic one. `any_batch`: no
+// choice may depend on the size of the batch.
+Result<Lowered> lower(const Model& model, bool fast_kernels, Optimize optimize,
+                      bool any_batch = false);
 
 // Operators that a fast kernel may take, where shapes are known; for docs/operators.md.
 struct FastOperator {

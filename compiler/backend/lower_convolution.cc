@@ -108,7 +108,9 @@ bool lower_convolution(Lowering& l, NodeId node) {
       input = l.plain(source ? *source : x);
     }
   } else {
-    const int form = groups == 1 ? winograd_form(p, l.optimize, ic, y4) : 0;
+    Shape usual = y4;
+    if (l.any_batch) usual[0] = 1;  // one form for all
+    const int form = groups == 1 ? winograd_form(p, l.optimize, ic, usual) : 0;
     p.winograd = static_cast<std::uint32_t>(form);
     opcode = depthwise ? Opcode::ConvDepthwise : form != 0 ? Opcode::ConvWinograd : Opcode::Conv;
     packed = depthwise   ? pack_depthwise(w4)

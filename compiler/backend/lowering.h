@@ -21,12 +21,14 @@ using Index = std::uint32_t;  // of a Value in the main program
 
 class Lowering {
  public:
-  explicit Lowering(const Model& m, Optimize o = Optimize::Latency) : model(m), optimize(o) {
+  explicit Lowering(const Model& m, Optimize o = Optimize::Latency, bool any = false)
+      : model(m), optimize(o), any_batch(any) {
     out.programs.emplace_back();
   }
 
   const Model& model;
   const Optimize optimize;
+  const bool any_batch;  // no choice may depend on the size of the batch
   Lowered out;
   Program& main() { return out.programs[0]; }
   Value& value(Index v) { return out.programs[0].values[v]; }

@@ -2,6 +2,7 @@
 #include "compiler/backend/memory_plan.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace rulec::backend {
 
@@ -86,6 +87,126 @@ static void find_places_to_take(const Program& p, std::vector<Life>& lives,
   }
 }
 
+namespace {
+struct Extent {
+  std::uint64_t bytes = 0;
+  std::size_t from = 0, to = 0;  // operations
+};
+
+// The extents that are placed already, to be found by their time: those that live for long in a
+// list, the others by the stretches of the program that they touch.
+class Placed {
+ public:
+  explicit Placed(const std::vector<Extent>& all) : all_(all) {}
+
+  void add(std::size_t g) {
+    const Extent& e = all_[g];
+    if (e.to - e.from >= stretch) {
+      long_.push_back(g);
+      return;
+    }
+    const std::size_t last = e.to / stretch;
+    if (last >= by_stretch_.size()) by_stretch_.resize(last + 1);
+    by_stretch_[last].push_back(g);
+  }
+  template <typename F>
+  void living_with(const Extent& e, const F& f) const {
+    const auto visit = [&](const std::vector<std::size_t>& some) {
+      for (const std::size_t g : some) {
+        if (all_[g].from <= e.to && e.from <= all_[g].to) f(g);
+      }
+    };
+    visit(long_);
+    // Each of the others is filed where it ends, less than a stretch behind where it begins.
+    const std::size_t end = std::min(by_stretch_.size(), e.to / stretch + 2);
+    for (std::size_t i = e.from / stretch; i < end; ++i)
+      visit(by_stretch_[i]);
+  }
+
+ private:
+  static constexpr std::size_t stretch = 64;
+  const std::vector<Extent>& all_;
+  std::vector<std::size_t> long_;
+  std::vector<std::vector<std::size_t>> by_stretch_;
+};
+}  // namespace
+
+// Each extent in turn at the lowest address that is free for its life.
+static std::vector<std::uint64_t> place_in_order(const std::vector<Extent>& extents,
+                                                 const std::vector<std::size_t>& order,
+                                                 std::uint64_t& bytes) {
+  std::vector<std::uint64_t> place(extents.size(), 0);
+  Placed placed(extents);
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> taken;
+  bytes = 0;
+  for (const std::size_t g : order) {
+    taken.clear();
+    placed.living_with(extents[g], [&](std::size_t other) {
+      taken.emplace_back(place[other], place[other] + extents[other].bytes);
+    });
+    std::sort(taken.begin(), taken.end());
+    std::uint64_t at = 0;
+    for (const auto& [begin, end] : taken) {
+      if (at + extents[g].bytes <= begin) break;
+      at = std::max(at, (end + format::arena_alignment - 1) / format::arena_alignment *
+                            format::arena_alignment);
+    }
+    place[g] = at;
+    placed.add(g);
+    bytes = std::max(bytes, at + extents[g].bytes);
+  }
+  return place;
+}
+
+// The best of several orders: none is always good, and each costs little.
+static std::vector<std::uint64_t> place_all(const std::vector<Extent>& extents,
+                                            std::uint64_t& bytes) {
+  const auto size = [&](std::size_t g) { return static_cast<double>(extents[g].bytes); };
+  const auto life = [&](std::size_t g) {
+    return static_cast<double>(extents[g].to - extents[g].from + 1);
+  };
+  // What stands at the busiest operation decides the least that will do: it goes first.
+  std::size_t last = 0;
+  for (const Extent& e : extents)
+    last = std::max(last, e.to);
+  std::vector<std::int64_t> change(last + 2, 0);
+  for (const Extent& e : extents) {
+    change[e.from] += static_cast<std::int64_t>(e.bytes);
+    change[e.to + 1] -= static_cast<std::int64_t>(e.bytes);
+  }
+  std::size_t busiest = 0;
+  std::int64_t live = 0, most = 0;
+  for (std::size_t i = 0; i < change.size(); ++i) {
+    live += change[i];
+    if (live > most) most = live, busiest = i;
+  }
+  const auto there = [&](std::size_t g) {
+    return extents[g].from <= busiest && busiest <= extents[g].to;
+  };
+  const std::function<double(std::size_t)> weights[] = {
+      [&](std::size_t g) { return size(g); },
+      [&](std::size_t g) { return size(g) * life(g); },
+      [&](std::size_t g) { return life(g); },
+      [&](std::size_t g) { return there(g) ? 1e30 + life(g) : size(g); },
+      [&](std::size_t g) { return -static_cast<double>(extents[g].from); },
+  };
+  std::vector<std::uint64_t> best;
+  for (const auto& weight : weights) {
+    std::vector<std::pair<double, std::size_t>> order;
+    for (std::size_t g = 0; g < extents.size(); ++g)
+      order.emplace_back(-weight(g), g);
+    std::sort(order.begin(), order.end());
+    std::vector<std::size_t> indices;
+    for (const auto& [_, g] : order)
+      indices.push_back(g);
+    std::uint64_t total = 0;
+    std::vector<std::uint64_t> place = place_in_order(extents, indices, total);
+    if (best.empty() || total < bytes) best = std::move(place), bytes = total;
+    if (bytes <= static_cast<std::uint64_t>(most)) break;
+  }
+  return best;
+}
+
 void plan_memory(Lowered& lowered) {
   Program& p = lowered.programs[0];
   std::vector<bool> has_alias(p.values.size(), false);
@@ -139,31 +260,10 @@ void plan_memory(Lowered& lowered) {
       groups.push_back(life);
     }
   }
-  std::vector<std::size_t> order(groups.size());
-  for (std::size_t i = 0; i < order.size(); ++i)
-    order[i] = i;
-  const auto size_of = [&](std::size_t g) { return p.values[groups[g].value].bytes; };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return size_of(a) > size_of(b); });
-  std::vector<std::uint64_t> place(groups.size(), 0);
-  std::vector<std::size_t> placed;
-  for (std::size_t g : order) {
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> taken;
-    for (std::size_t other : placed) {
-      if (groups[other].to < groups[g].from || groups[g].to < groups[other].from) continue;
-      taken.emplace_back(place[other], place[other] + size_of(other));
-    }
-    std::sort(taken.begin(), taken.end());
-    std::uint64_t at = 0;
-    for (const auto& [begin, end] : taken) {
-      if (at + size_of(g) <= begin) break;
-      at = std::max(at, (end + format::arena_alignment - 1) / format::arena_alignment *
-                            format::arena_alignment);
-    }
-    place[g] = at;
-    placed.push_back(g);
-    lowered.arena_bytes = std::max(lowered.arena_bytes, at + size_of(g));
-  }
+  std::vector<Extent> extents;
+  for (const Life& group : groups)
+    extents.push_back({p.values[group.value].bytes, group.from, group.to});
+  const std::vector<std::uint64_t> place = place_all(extents, lowered.arena_bytes);
   for (std::uint32_t v = 0; v < p.values.size(); ++v) {
     if (group_of[v] != SIZE_MAX) p.values[v].offset = place[group_of[v]];
   }

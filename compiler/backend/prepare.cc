@@ -190,8 +190,9 @@ Status prepare(Model& model, const BuildOptions& options, BuiltEngine& built) {
   widen_joined_scalars(model);
   if (!options.dims.empty() || !options.input_shapes.empty()) forget_inferred_types(model);
   remove_dead_nodes(model, "nothing reads it", built.report);
-  // Each round may turn a Shape into a constant, and with it a Reshape's result into a known one.
-  for (int round = 0; round < 6; ++round) {
+  // Each round may turn a Shape into a constant, and with it a Reshape's result into a known one:
+  // exporters chain tens of these.
+  for (int round = 0; round < 64; ++round) {
     std::vector<std::string> found;
     infer(model, found);
     if (round == 0) warnings.insert(warnings.end(), found.begin(), found.end());

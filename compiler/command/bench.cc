@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
+#include <thread>
 
 #include <nlohmann/json.hpp>
 
@@ -27,6 +29,7 @@ struct Run {
   std::int64_t batch = 1;
   double load_ms = 0, first_ms = 0;  // first: from opening to the first result
   std::vector<double> samples;       // ms
+  double images_per_second = 0;      // of several callers at once, where they were asked for
   std::vector<std::uint64_t> profile_before;
 };
 
@@ -159,6 +162,35 @@ static Status time_runs(std::vector<Run>& runs, const BenchOptions& options) {
   return Done{};
 }
 
+// As many runs again, divided among callers that share the engine: each has a session of its own.
+static Status time_callers(Run& run, const BenchOptions& options) {
+  const Engine& engine = run.subject->session()->engine();
+  const int threads = options.threads > 0 ? options.threads : usable_cores();
+  const auto callers = static_cast<std::size_t>(options.callers);
+  std::vector<Session> sessions;
+  for (std::size_t i = 0; i < callers; ++i) {
+    auto session = Session::create(engine, {.threads = threads});
+    if (!session) return session.error();
+    sessions.push_back(std::move(*session));
+    // What the first run costs is told elsewhere.
+    if (auto first = sessions.back().run(run.inputs); !first) return first.error();
+  }
+  std::atomic<int> left{options.iterations};
+  std::vector<std::thread> all;
+  const auto start = Clock::now();
+  for (Session& session : sessions) {
+    all.emplace_back([&] {
+      while (left.fetch_sub(1) > 0)
+        static_cast<void>(session.run(run.inputs));
+    });
+  }
+  for (std::thread& each : all)
+    each.join();
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  run.images_per_second = static_cast<double>(options.iterations * run.batch) / seconds;
+  return Done{};
+}
+
 // Time of the first over time of the second, with a 95 % interval. Neighbouring runs resemble one
 // another, so blocks of runs are the unit: the logarithms of the ratios of their medians.
 static std::optional<Ratio> ratio_of(const Run& a, const Run& b) {
@@ -240,6 +272,8 @@ static Json run_json(Run& run, const BenchOptions& options, double peak, const M
             {"mean", of.mean},
             {"stddev", of.stddev}}},
           {"images_per_second", 1e3 * static_cast<double>(run.batch) / of.p50},
+          {"callers", options.callers},
+          {"callers_images_per_second", options.callers > 1 ? Json(run.images_per_second) : Json()},
           {"gflop", gflop},
           {"gflops", gflops},
           {"peak_share", peak > 0 ? gflops / peak : 0},
@@ -263,6 +297,9 @@ static void print_run(Run& run, const BenchOptions& options, double peak) {
       "  stddev {:.3f}\n",
       of.p50, of.p90, of.p99, of.min, of.max, of.mean, of.stddev);
   ::fmt::print("  images/s   {:.1f}\n", 1e3 * static_cast<double>(run.batch) / of.p50);
+  if (options.callers > 1)
+    ::fmt::print("  {} callers  {:.1f} images/s together\n", options.callers,
+                 run.images_per_second);
   ::fmt::print("  load       {:.2f} ms; first result after {:.2f} ms\n", run.load_ms, run.first_ms);
   ::fmt::print(
       "  work       {:.3f} GFLOP a run, {:.1f} GFLOP/s, {:.0f} % of this machine's {:.0f}\n", gflop,
@@ -295,6 +332,10 @@ int bench(const BenchOptions& options) {
     runs.push_back(std::move(*run));
   }
   if (const Status status = time_runs(runs, options); !status) return fail(status.error());
+  if (options.callers > 1) {
+    for (Run& run : runs)
+      if (const Status status = time_callers(run, options); !status) return fail(status.error());
+  }
   const Memory memory = read_memory();
   const double peak = measure_peak(runs.front().subject->session()->engine().isa(),
                                    options.threads > 0 ? options.threads : usable_cores());

@@ -73,6 +73,7 @@ static std::string build_report(const BuildOptions& options, const Rewritten& re
       {"nodes", rewritten.model.live_nodes()},
       {"operations", built.operations},
       {"generic_operations", built.generic_operations},
+      {"open_dimension", built.open_dimension.empty() ? Json() : Json(built.open_dimension)},
       {"arena_bytes", built.arena_bytes},
       {"firings", rewriting.value("firings", Json::array())},
       {"built", nodes},
@@ -103,6 +104,8 @@ static void print_summary(const BuildOptions& options, const Rewritten& rewritte
                "nodes      {} in the model, {} after rewriting, {} operations in the engine",
                rewritten.nodes_before, rewritten.model.live_nodes(), built.operations);
   ::fmt::print(stderr, " ({} fused, {} gone)\n", fused, gone);
+  if (!built.open_dimension.empty())
+    ::fmt::print(stderr, "sizes      {}: one plan for any size\n", built.open_dimension);
   if (!generic.empty())
     ::fmt::print(stderr, "generic    {} operations run by the slower generic kernels:\n",
                  built.generic_operations);

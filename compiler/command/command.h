@@ -144,6 +144,7 @@ struct BenchOptions {
   std::vector<std::string> files;
   int threads = 0;
   int warmup = 50, iterations = 1000, report_every = 50;
+  int callers = 1;  // at once, each with `threads`
   bool json = false, profile = false;
   std::uint64_t seed = 0;
 };

@@ -235,6 +235,52 @@ static int inspect_model(const InspectOptions& options) {
   return done;
 }
 
+static Json plan_json(const Engine& engine) {
+  Json plan = Json::array();
+  for (const Engine::Place& p : engine.memory_plan()) {
+    plan.push_back({{"name", p.name},
+                    {"offset", p.offset},
+                    {"bytes", p.bytes},
+                    {"from", p.from},
+                    {"to", p.to}});
+  }
+  return plan;
+}
+
+// The arena from its first byte (below) to its last, and the operations from left to right: which
+// value stands where when. Neighbours have different letters.
+static void draw_memory_plan(const Engine& engine) {
+  const std::vector<Engine::Place> plan = engine.memory_plan();
+  const auto arena = static_cast<double>(engine.arena_bytes());
+  const std::size_t operations = engine.operations().size();
+  if (plan.empty() || operations == 0) return;
+  const std::size_t columns = std::min<std::size_t>(operations, 72), rows = 16;
+  std::vector<std::string> picture(rows, std::string(columns, ' '));
+  static constexpr std::string_view letters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t c = 0; c < columns; ++c) {
+      const double byte = (static_cast<double>(r) + 0.5) * arena / rows;
+      const std::size_t operation = (2 * c + 1) * operations / (2 * columns);
+      for (std::size_t i = 0; i < plan.size(); ++i) {
+        const auto begin = static_cast<double>(plan[i].offset);
+        if (plan[i].from <= operation && operation <= plan[i].to && begin <= byte &&
+            byte < begin + static_cast<double>(plan[i].bytes)) {
+          picture[rows - 1 - r][c] = letters[i % letters.size()];
+        }
+      }
+    }
+  }
+  const auto least = static_cast<double>(engine.least_arena_bytes());
+  ::fmt::print("memory plan: {} values in {}; {} live at once, so {:.2f} times the least\n",
+               plan.size(), bytes_text(arena), bytes_text(least), arena / least);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const double top = static_cast<double>(rows - r) * arena / rows;
+    ::fmt::print("  {:>10} |{}|\n", bytes_text(top), picture[r]);
+  }
+  ::fmt::print("  {:>10}  operation 0 … {}\n", "", operations - 1);
+}
+
 static int inspect_engine(const InspectOptions& options) {
   const auto engine = Engine::load(options.file);
   if (!engine) {
@@ -250,7 +296,7 @@ static int inspect_engine(const InspectOptions& options) {
   std::memcpy(&header, (*file)->bytes().data(), sizeof header);
   constexpr std::array<std::string_view, format::section_count> section_names = {
       "strings",  "string refs", "integers", "values",     "operands", "ops",
-      "programs", "attributes",  "ports",    "parameters", "weights"};
+      "programs", "attributes",  "ports",    "parameters", "sizes",    "weights"};
   const auto operations = engine->operations();
   std::map<std::string, std::size_t> by_kernel;
   double flops = 0;
@@ -285,11 +331,13 @@ static int inspect_engine(const InspectOptions& options) {
                 {"gflop", flops / 1e9},
                 {"file_bytes", engine->file_bytes()},
                 {"arena_bytes", engine->arena_bytes()},
+                {"least_arena_bytes", engine->least_arena_bytes()},
                 {"weight_bytes", engine->weight_bytes()},
                 {"sections", sections},
                 {"model_sha256", engine->model_sha256()},
                 {"rules_sha256", engine->rules_sha256()}};
     if (options.ops) out["operations"] = list;
+    if (options.ops) out["memory_plan"] = plan_json(*engine);
     ::fmt::print("{}\n", out.dump(2, ' ', false, Json::error_handler_t::replace));
     return done;
   }
@@ -311,6 +359,7 @@ static int inspect_engine(const InspectOptions& options) {
   for (std::size_t i = 0; i < format::section_count; ++i)
     ::fmt::print("  {:12}{:>12} at {}\n", section_names[i], header.table[i].size,
                  header.table[i].offset);
+  draw_memory_plan(*engine);
   if (options.ops) ::fmt::print("{}", engine->dump());
   return done;
 }

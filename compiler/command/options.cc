@@ -205,6 +205,8 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(0, 1000000));
   bench_app->add_option("--iters", bench_options.iterations, "timed runs")
       ->check(CLI::Range(1, 100000000));
+  bench_app->add_option("--callers", bench_options.callers, "so many at once, after the timed runs")
+      ->check(CLI::Range(1, 1024));
   bench_app->add_option("--report-every", bench_options.report_every, "a line each so many runs")
       ->check(CLI::Range(1, 100000000));
   bench_app->add_option("--seed", bench_options.seed, "of the inputs");

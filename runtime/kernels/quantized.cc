@@ -40,12 +40,33 @@ std::int64_t elements(const TensorRef& t) {
 }
 
 template <typename T>
+RULEC_INLINE Vec reals(const T* q, const Quantization& by) {
+  return to_float(add_int(load_stored(q), splat_int(-by.zero))) * splat(by.scale);
+}
+
+// to[i] = the stored number of one(i), for i in from … end-1; vector(i) gives `lanes` of them.
+template <typename T, typename F, typename G>
+RULEC_INLINE void store_each(const QuantizedParameters& p, std::int64_t from, std::int64_t end,
+                             T* to, F vector, G one) {
+  std::int64_t i = from;
+  for (; i + 16 <= end; i += 16) {
+    Ints q[int_vectors];
+    for (int v = 0; v < int_vectors; ++v)
+      q[v] = nearest(vector(i + v * lanes) / splat(p.y.scale));
+    store_bytes(q, p.y.zero, p.low, p.high, reinterpret_cast<std::uint8_t*>(to + i));
+  }
+  for (; i < end; ++i)
+    to[i] = static_cast<T>(stored(one(i) / p.y.scale, p.y.zero, p.low, p.high));
+}
+
+template <typename T>
 void quantize(const KernelCall& call, const QuantizedParameters& p) {
   const auto* x = reinterpret_cast<const float*>(call.inputs[0].data);
   auto* y = reinterpret_cast<T*>(call.outputs[0].data);
   in_parts(call, elements(call.outputs[0]), [&](std::int64_t from, std::int64_t to) {
-    for (std::int64_t i = from; i < to; ++i)
-      y[i] = static_cast<T>(stored(x[i] / p.y.scale, p.y.zero, p.low, p.high));
+    store_each(
+        p, from, to, y, [&](std::int64_t i) RULEC_LAMBDA_INLINE { return load(x + i); },
+        [&](std::int64_t i) { return x[i]; });
   });
 }
 
@@ -65,10 +86,16 @@ void combine(const KernelCall& call, const QuantizedParameters& p) {
   const auto* b = reinterpret_cast<const T*>(call.inputs[1].data);
   auto* y = reinterpret_cast<T*>(call.outputs[0].data);
   in_parts(call, elements(call.outputs[0]), [&](std::int64_t from, std::int64_t to) {
-    for (std::int64_t i = from; i < to; ++i) {
-      const float u = real(a[i], p.a), v = real(b[i], p.b);
-      y[i] = static_cast<T>(stored((add ? u + v : u * v) / p.y.scale, p.y.zero, p.low, p.high));
-    }
+    store_each(
+        p, from, to, y,
+        [&](std::int64_t i) RULEC_LAMBDA_INLINE {
+          const Vec u = reals(a + i, p.a), v = reals(b + i, p.b);
+          return add ? u + v : u * v;
+        },
+        [&](std::int64_t i) {
+          const float u = real(a[i], p.a), v = real(b[i], p.b);
+          return add ? u + v : u * v;
+        });
   });
 }
 

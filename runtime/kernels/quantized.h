@@ -71,16 +71,62 @@ RULEC_INLINE Ints pair_of(const std::int16_t* x) {
   return splat_ints(both);
 }
 
-// The nearest integer, of two the even one, of a number below 2^22.
-RULEC_INLINE float nearest(float v) {
-  return v + 0x1.8p23f - 0x1.8p23f;
+// A vector of stored numbers.
+template <typename T>
+RULEC_INLINE Ints load_stored(const T* p) {
+#if defined(__AVX512BW__)
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return static_cast<T>(-1) < T{0} ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
+#elif defined(__AVX2__)
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return static_cast<T>(-1) < T{0} ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes);
+#else
+  std::int32_t each[int_lanes];
+  for (int i = 0; i < int_lanes; ++i)
+    each[i] = p[i];
+  return load_ints(each);
+#endif
 }
 
-// A real number (already divided by the scale) as QuantizeLinear stores it; NaN becomes zero.
+// 16 numbers of at most 2^14 plus zero, between low and high, as bytes.
+RULEC_INLINE void store_bytes(const Ints (&q)[int_vectors], std::int32_t zero, std::int32_t low,
+                              std::int32_t high, std::uint8_t* to) {
+#if defined(__AVX512BW__)
+  const Ints sum = _mm512_add_epi32(q[0], splat_ints(zero));
+  const Ints bounded = _mm512_min_epi32(_mm512_max_epi32(sum, splat_ints(low)), splat_ints(high));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(bounded));
+#elif defined(__AVX2__)
+  const __m256i by = _mm256_set1_epi16(static_cast<short>(zero));
+  __m256i s = _mm256_add_epi16(_mm256_packs_epi32(q[0], q[1]), by);
+  s = _mm256_max_epi16(s, _mm256_set1_epi16(static_cast<short>(low)));
+  s = _mm256_min_epi16(s, _mm256_set1_epi16(static_cast<short>(high)));
+  s = _mm256_permute4x64_epi64(_mm256_and_si256(s, _mm256_set1_epi16(255)), 0xd8);
+  const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+#else
+  std::int32_t each[16];
+  for (int v = 0; v < int_vectors; ++v)
+    store_ints(each + v * int_lanes, q[v]);
+  for (int i = 0; i < 16; ++i) {
+    const std::int32_t s = each[i] + zero;
+    to[i] = static_cast<std::uint8_t>(s < low ? low : s > high ? high : s);
+  }
+#endif
+}
+
+// Real numbers (already divided by the scale) as QuantizeLinear stores them, the nearest, of two
+// the even one; NaN becomes zero.
+RULEC_INLINE Ints nearest(Vec v) {
+  const Vec bounded = minimum(maximum(v, splat(-1024.0f)), splat(1024.0f));
+  // A comparison with NaN fails.
+  return to_int(where_less(splat(-1), absolute(v), bounded, splat(0)));
+}
+
+// One of them.
 RULEC_INLINE std::int32_t stored(float v, std::int32_t zero, std::int32_t low, std::int32_t high) {
   v = v == v ? v : 0.0f;
   v = v > 1024.0f ? 1024.0f : v < -1024.0f ? -1024.0f : v;
-  const std::int32_t q = static_cast<std::int32_t>(nearest(v)) + zero;
+  const std::int32_t q = static_cast<std::int32_t>(v + 0x1.8p23f - 0x1.8p23f) + zero;
   return q < low ? low : q > high ? high : q;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <random>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -110,6 +111,10 @@ TEST_P(EngineModels, AgreeWithTheEvaluator) {
   }
   auto engine = Engine::load_bytes(built->bytes, {.verify_weights = true});
   ASSERT_TRUE(engine) << engine.error().message;
+  // Loading has checked that what lives at the same time lies apart.
+  EXPECT_LE(static_cast<double>(engine->arena_bytes()),
+            1.1 * static_cast<double>(engine->least_arena_bytes()) + 4096)
+      << "no good plan of the arena";
   auto session = Session::create(*engine, {.threads = 1});
   ASSERT_TRUE(session) << session.error().message;
   std::mt19937 random(7);
@@ -151,6 +156,17 @@ TEST_P(EngineModels, AgreeWithTheEvaluator) {
   ASSERT_TRUE(two);
   auto parallel = two->run(inputs);
   ASSERT_TRUE(parallel);
+  // Two callers at once, each with a session of its own.
+  std::vector<Result<std::vector<Value>>> at_once(2, Error{});
+  std::vector<std::thread> callers;
+  for (std::size_t t = 0; t < at_once.size(); ++t) {
+    callers.emplace_back([&, t] {
+      auto own = Session::create(*engine, {.threads = 2});
+      if (own) at_once[t] = own->run(inputs);
+    });
+  }
+  for (std::thread& caller : callers)
+    caller.join();
   const auto start = std::chrono::steady_clock::now();
   Evaluator evaluator(*model);
   const auto& outputs = model->graph(model->main()).outputs;
@@ -163,6 +179,10 @@ TEST_P(EngineModels, AgreeWithTheEvaluator) {
     if ((*got)[i].is_tensor()) {
       EXPECT_TRUE(same_bits((*got)[i].tensor(), (*again)[i].tensor())) << "a second run differs";
       EXPECT_TRUE(same_bits((*got)[i].tensor(), (*parallel)[i].tensor())) << "two threads differ";
+      for (const auto& each : at_once) {
+        ASSERT_TRUE(each) << each.error().message;
+        EXPECT_TRUE(same_bits((*got)[i].tensor(), (*each)[i].tensor())) << "two callers differ";
+      }
     }
   }
   fmt::print("{}: {} operations, {} generic, arena {} KB, evaluator {:.2f} s\n", GetParam().file,
