@@ -144,7 +144,12 @@ bool Folding::fits(const generic::Call& call) const {
   double count = 0;
   if (call.type == "ConstantOfShape") {
     count = product(0);
-  } else if (call.type == "Expand" || call.type == "Tile" || call.type == "Upsample") {
+  } else if (call.type == "Expand" && call.has(0) && call.has(1) && call.tensor(1).size() <= 64) {
+    const auto shape = broadcast(call.tensor(0).shape(), call.tensor(1).integers());
+    count = shape ? 1 : HUGE_VAL;
+    for (const std::int64_t dim : shape.value_or(Shape{}))
+      count *= static_cast<double>(dim);
+  } else if (call.type == "Tile" || call.type == "Upsample") {
     count = size(0) * product(1);
   } else if (call.type == "Resize") {
     count = std::max(size(0) * product(call.inputs.size() == 2 ? 1 : 2), product(3));
