@@ -46,6 +46,23 @@ RULEC_INLINE Ints splat_ints(std::int32_t x) {
 RULEC_INLINE Ints dot_pairs(Ints sums, Ints a, Ints b) {
   return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
 }
+#elif defined(__aarch64__)
+inline constexpr int int_lanes = 4;
+using Ints = int32x4_t;
+RULEC_INLINE Ints load_ints(const void* p) {
+  return vld1q_s32(static_cast<const std::int32_t*>(p));
+}
+RULEC_INLINE void store_ints(void* p, Ints v) {
+  vst1q_s32(static_cast<std::int32_t*>(p), v);
+}
+RULEC_INLINE Ints splat_ints(std::int32_t x) {
+  return vdupq_n_s32(x);
+}
+RULEC_INLINE Ints dot_pairs(Ints sums, Ints a, Ints b) {
+  const int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
+  return vaddq_s32(sums,
+                   vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y)));
+}
 #else
 inline constexpr int int_lanes = 4;
 using Ints = __m128i;

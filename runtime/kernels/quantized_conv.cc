@@ -12,8 +12,10 @@ template <int pixels>
 void dense_sums(const Work& k, const Place& at, std::int64_t pairs, const std::int16_t* w,
                 const std::int32_t* bias, Sums& sums) {
   Ints total[pixels][int_vectors];
-  for (int v = 0; v < int_vectors; ++v) {
-    for (int i = 0; i < pixels; ++i)
+#pragma GCC unroll 12
+  for (int i = 0; i < pixels; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < int_vectors; ++v)
       total[i][v] = load_ints(bias + v * int_lanes);
   }
   for (std::int64_t ky = 0; ky < k.p.kernel_h; ++ky) {
@@ -21,19 +23,23 @@ void dense_sums(const Work& k, const Place& at, std::int64_t pairs, const std::i
       const std::int16_t* x = at.first + ky * at.tap_row + kx * at.tap_column;
       for (std::int64_t c = 0; c < pairs; ++c) {
         Ints weight[int_vectors];
+#pragma GCC unroll 4
         for (int v = 0; v < int_vectors; ++v)
           weight[v] = load_ints(w + v * int_lanes * 2);
         w += 32;
 #pragma GCC unroll 12
         for (int i = 0; i < pixels; ++i) {
           const Ints value = pair_of(x + i * at.pixel + c * 2);
+#pragma GCC unroll 4
           for (int v = 0; v < int_vectors; ++v)
             total[i][v] = dot_pairs(total[i][v], value, weight[v]);
         }
       }
     }
   }
+#pragma GCC unroll 12
   for (int i = 0; i < pixels; ++i) {
+#pragma GCC unroll 4
     for (int v = 0; v < int_vectors; ++v)
       store_ints(sums[i] + v * int_lanes, total[i][v]);
   }

@@ -10,13 +10,16 @@ template <int pixels>
 void depthwise_sums(const Work& k, const Place& at, std::int64_t, const std::int16_t* w,
                     const std::int32_t* bias, Sums& sums) {
   Ints total[pixels][int_vectors];
-  for (int v = 0; v < int_vectors; ++v) {
-    for (int i = 0; i < pixels; ++i)
+#pragma GCC unroll 12
+  for (int i = 0; i < pixels; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < int_vectors; ++v)
       total[i][v] = load_ints(bias + v * int_lanes);
   }
   for (std::int64_t ky = 0; ky < k.p.kernel_h; ++ky) {
     for (std::int64_t kx = 0; kx < k.p.kernel_w; kx += 2) {
       const std::int16_t* x = at.first + ky * at.tap_row + kx * at.tap_column;
+#pragma GCC unroll 4
       for (int v = 0; v < int_vectors; ++v) {
         const Ints weight = load_ints(w + v * int_lanes * 2);
 #pragma GCC unroll 12
@@ -28,7 +31,9 @@ void depthwise_sums(const Work& k, const Place& at, std::int64_t, const std::int
       w += 32;
     }
   }
+#pragma GCC unroll 12
   for (int i = 0; i < pixels; ++i) {
+#pragma GCC unroll 4
     for (int v = 0; v < int_vectors; ++v)
       store_ints(sums[i] + v * int_lanes, total[i][v]);
   }

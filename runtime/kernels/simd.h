@@ -7,7 +7,11 @@
 
 #include <cstdint>
 
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#else
 #include <immintrin.h>
+#endif
 
 #define RULEC_INLINE inline __attribute__((always_inline))
 #define RULEC_LAMBDA_INLINE __attribute__((always_inline))
@@ -143,6 +147,71 @@ RULEC_INLINE IntVec shift_right_23(IntVec a) {
 RULEC_INLINE Vec where_less(Vec a, Vec b, Vec yes, Vec no) {
   return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
 }
+#elif defined(__aarch64__)
+inline constexpr int lanes = 4;
+using Vec = float32x4_t;
+using IntVec = int32x4_t;
+RULEC_INLINE Vec load(const float* p) {
+  return vld1q_f32(p);
+}
+RULEC_INLINE void store(float* p, Vec v) {
+  vst1q_f32(p, v);
+}
+RULEC_INLINE Vec splat(float x) {
+  return vdupq_n_f32(x);
+}
+RULEC_INLINE Vec fma(Vec a, Vec b, Vec c) {
+  return vfmaq_f32(c, a, b);
+}
+// Of a NaN and a number the second operand, as elsewhere.
+RULEC_INLINE Vec maximum(Vec a, Vec b) {
+  return vbslq_f32(vcgtq_f32(a, b), a, b);
+}
+RULEC_INLINE Vec minimum(Vec a, Vec b) {
+  return vbslq_f32(vcltq_f32(a, b), a, b);
+}
+RULEC_INLINE Vec square_root(Vec a) {
+  return vsqrtq_f32(a);
+}
+RULEC_INLINE Vec round_even(Vec a) {
+  return vrndnq_f32(a);
+}
+RULEC_INLINE Vec round_down(Vec a) {
+  return vrndmq_f32(a);
+}
+RULEC_INLINE IntVec to_int(Vec a) {
+  return vcvtnq_s32_f32(a);
+}
+RULEC_INLINE Vec to_float(IntVec a) {
+  return vcvtq_f32_s32(a);
+}
+RULEC_INLINE IntVec bits(Vec a) {
+  return vreinterpretq_s32_f32(a);
+}
+RULEC_INLINE Vec from_bits(IntVec a) {
+  return vreinterpretq_f32_s32(a);
+}
+RULEC_INLINE IntVec splat_int(int x) {
+  return vdupq_n_s32(x);
+}
+RULEC_INLINE IntVec add_int(IntVec a, IntVec b) {
+  return vaddq_s32(a, b);
+}
+RULEC_INLINE IntVec and_int(IntVec a, IntVec b) {
+  return vandq_s32(a, b);
+}
+RULEC_INLINE IntVec or_int(IntVec a, IntVec b) {
+  return vorrq_s32(a, b);
+}
+RULEC_INLINE IntVec shift_left_23(IntVec a) {
+  return vshlq_n_s32(a, 23);
+}
+RULEC_INLINE IntVec shift_right_23(IntVec a) {
+  return vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a), 23));
+}
+RULEC_INLINE Vec where_less(Vec a, Vec b, Vec yes, Vec no) {
+  return vbslq_f32(vcltq_f32(a, b), yes, no);
+}
 #else
 inline constexpr int lanes = 4;
 using Vec = __m128;
@@ -226,7 +295,7 @@ RULEC_INLINE std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
 }
 
 RULEC_INLINE void prefetch(const float* p) {
-  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+  __builtin_prefetch(p);
 }
 
 RULEC_INLINE Vec absolute(Vec x) {

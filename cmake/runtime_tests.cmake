@@ -1,0 +1,10 @@
+# The tests of the runtime alone, for another machine: GoogleTest is built from Debian's sources.
+if(NOT RULEC_BUILD_TESTS)
+  return()
+endif()
+enable_testing()
+set(INSTALL_GTEST OFF)
+add_subdirectory(/usr/src/googletest ${CMAKE_BINARY_DIR}/googletest EXCLUDE_FROM_ALL)
+function(rulec_sanitized)
+endfunction()
+add_subdirectory(tests/runtime)
