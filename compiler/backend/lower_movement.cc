@@ -153,6 +153,38 @@ static bool concat_in_place(Lowering& l, NodeId node, const Shape& to) {
   return true;
 }
 
+// Joined as [N,H,W,C], where all operands lie so.
+static bool concat_channels_last(Lowering& l, NodeId node, const Shape& to, std::size_t axis) {
+  const GraphNode& n = l.model.node(node);
+  for (ValueId x : n.inputs) {
+    if (!l.is_channels_last(x)) return false;
+  }
+  const auto turned = [](const Shape& s) { return Shape{s[0], s[2], s[3], s[1]}; };
+  static constexpr std::size_t place[] = {0, 3, 1, 2};
+  const auto out = strides_of(turned(to));
+  CopyParameters head;
+  head.parts = static_cast<std::uint32_t>(n.inputs.size());
+  head.rank = 4;
+  head.element_bytes = element_bytes(l, n.outputs[0]);
+  std::vector<Index> inputs;
+  std::vector<CopyPart> parts;
+  std::int64_t at = 0;
+  for (ValueId x : n.inputs) {
+    const Shape s = *l.shape(x);
+    inputs.push_back(l.channels_last(x));
+    parts.push_back(part_of(turned(s), strides_of(turned(s)), out, 0, at * out[place[axis]]));
+    at += s[axis];
+  }
+  const Index made = l.add_channels_last(n.outputs[0]);
+  Operation& op = l.add(Opcode::Copy, node, std::move(inputs), {made});
+  op.set(head);
+  for (const CopyPart& part : parts)
+    op.parameters.append(reinterpret_cast<const char*>(&part), sizeof part);
+  l.bind_channels_last(n.outputs[0], made);
+  l.report(node, "Copy", "channels last");
+  return true;
+}
+
 static bool lower_concat(Lowering& l, NodeId node, const Shape& to) {
   const GraphNode& n = l.model.node(node);
   const auto axis = normalize_axis(n.attributes.integer("axis", 0), to.size());
@@ -162,6 +194,7 @@ static bool lower_concat(Lowering& l, NodeId node, const Shape& to) {
     if (!x || !copyable(l, x) || !l.shape(x)) return l.refuse("a shape that is not known");
   }
   if (to.size() == 4 && *axis == 1 && concat_in_place(l, node, to)) return true;
+  if (to.size() == 4 && concat_channels_last(l, node, to, *axis)) return true;
   const auto out = strides_of(to);
   std::vector<CopyPart> parts;
   std::vector<Index> inputs;

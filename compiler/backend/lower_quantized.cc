@@ -130,6 +130,29 @@ static bool lower_average(Lowering& l, NodeId node) {
   return true;
 }
 
+// Whether each stored number stands for itself.
+static bool changes_nothing(const Tensor& table, DType dtype) {
+  if (table.dtype() != dtype) return false;
+  const std::int64_t least = dtype == DType::I8 ? -128 : 0;
+  for (std::int64_t i = 0; i < table.size(); ++i) {
+    if (table.integer(i) != least + i) return false;
+  }
+  return true;
+}
+
+static bool pass_on(Lowering& l, NodeId node) {
+  const ValueId x = l.model.node(node).inputs[0], y = l.model.node(node).outputs[0];
+  if (l.is_channels_last(x)) {
+    const Index v = l.channels_last(x);
+    l.share(v);
+    l.bind_channels_last(y, v);
+  } else {
+    l.bind(y, l.add_alias(l.plain_in_arena(x), l.model.value(y).name, *l.shape(y)));
+  }
+  l.report(node, "", "every number stands for itself");
+  return true;
+}
+
 bool lower_quantized(Lowering& l, NodeId node) {
   const GraphNode& n = l.model.node(node);
   if (n.type == "QuantizedAdd" || n.type == "QuantizedMul") return lower_sum(l, node);
@@ -141,6 +164,7 @@ bool lower_quantized(Lowering& l, NodeId node) {
     const auto table = l.constant(n.inputs[1]);
     if (!is_stored(l, x) || !table || table->size() != 256 || !is_stored(l, n.inputs[1]))
       return l.refuse("no table of 8-bit numbers");
+    if (changes_nothing(*table, l.model.value(x).type.dtype)) return pass_on(l, node);
     p.kind = QuantizedKind::Lookup;
     p.low = table->dtype() == DType::I8 ? -128 : 0;
     p.high = p.low + 255;

@@ -182,6 +182,27 @@ static void infer(Model& model, std::vector<std::string>& warnings) {
   model.set_outputs(model.main(), outputs);
 }
 
+// Rules leave what they make between two of the engine's own operators without a shape: these keep
+// that of their operand.
+static void infer_stored(Model& model) {
+  for (NodeId id : model.nodes(model.main())) {
+    const GraphNode& n = model.node(id);
+    const bool table = n.type == "QuantizedLookup";
+    if (n.domain != "rulec" || (!table && n.type != "Quantize") || n.inputs.empty() ||
+        n.outputs.empty() || model.value(n.outputs[0]).type.dims) {
+      continue;
+    }
+    const std::size_t typed = table ? 1 : 2;  // the operand that has the result's type
+    Type type = model.value(n.inputs[0]).type;
+    type.dtype = DType::U8;
+    if (typed < n.inputs.size() && n.inputs[typed]) {
+      const auto constant = model.constant(n.inputs[typed]);
+      type.dtype = constant ? constant->dtype() : model.value(n.inputs[typed]).type.dtype;
+    }
+    model.value(n.outputs[0]).type = std::move(type);
+  }
+}
+
 Status prepare(Model& model, const BuildOptions& options, BuiltEngine& built) {
   std::vector<std::string>& warnings = built.warnings;
   if (Status ok = inline_functions(model); !ok) return ok;
@@ -203,6 +224,7 @@ Status prepare(Model& model, const BuildOptions& options, BuiltEngine& built) {
   if (options.fast_kernels) {
     spell_transposed_convs(model);
     if (Status ok = fuse(model, built.report); !ok) return ok;
+    infer_stored(model);
     if (fold_constants(model, false))
       remove_dead_nodes(model, "computed when the engine was built", built.report);
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operators of domain rulec that rules/lower/quantized.rules writes: one of the standard's
-// between DequantizeLinear and QuantizeLinear. Each is done here as those nodes one after the
-// other, so it gives the very bits that the model's own nodes give.
+// between DequantizeLinear and QuantizeLinear, and ONNX Runtime's of the same meaning. Each is done
+// here as those nodes one after the other, so it gives the very bits that the model's own nodes
+// give.
 #include "runtime/generic/compose.h"
 
 namespace rulec::generic {
@@ -77,6 +78,49 @@ static Result<Outputs> run_quantized_average(const Call& call) {
   return quantized(call, apply("", "GlobalAveragePool", {&*x}, Attributes()), 3);
 }
 
+// ONNX Runtime's, of images in either layout.
+static Result<Outputs> run_qlinear_average(const Call& call) {
+  if (call.attributes.integer("channels_last", 0) == 0) return run_quantized_average(call);
+  const auto x = dequantized(call, 0);
+  if (!x) return x.error();
+  std::vector<std::int64_t> axes;
+  for (std::size_t d = 1; d + 1 < call.tensor(0).rank(); ++d)
+    axes.push_back(static_cast<std::int64_t>(d));
+  const Value list =
+      Tensor::of<std::int64_t>({static_cast<std::int64_t>(axes.size())}, std::span(axes));
+  return quantized(call, apply("", "ReduceMean", {&*x, &list}, Attributes()), 3);
+}
+
+static Result<Outputs> run_qlinear_sigmoid(const Call& call) {
+  const auto x = dequantized(call, 0);
+  if (!x) return x.error();
+  return quantized(call, apply("", "Sigmoid", {&*x}, Attributes()), 3);
+}
+
+static Result<Outputs> run_qlinear_leaky_relu(const Call& call) {
+  const auto x = dequantized(call, 0);
+  if (!x) return x.error();
+  Attributes a;
+  a.set("alpha", call.attributes.number("alpha", 0.01F));
+  return quantized(call, apply("", "LeakyRelu", {&*x}, a), 3);
+}
+
+// Operands: scale and zero point of the result, then three for each part.
+static Result<Outputs> run_qlinear_concat(const Call& call) {
+  if (call.inputs.size() < 5 || call.inputs.size() % 3 != 2)
+    return make_error("{} operands; two and three for each part are expected", call.inputs.size());
+  std::vector<Value> parts;
+  for (std::size_t i = 2; i < call.inputs.size(); i += 3) {
+    auto x = dequantized(call, i);
+    if (!x) return x.error();
+    parts.push_back(*std::move(x));
+  }
+  std::vector<const Value*> operands;
+  for (const Value& part : parts)
+    operands.push_back(&part);
+  return quantized(call, apply("", "Concat", operands, call.attributes), 0);
+}
+
 // The result for each stored number, from the least one on.
 static Result<Outputs> run_lookup(const Call& call) {
   const Tensor &x = call.tensor(0), &table = call.tensor(1);
@@ -93,6 +137,12 @@ static Result<Outputs> run_lookup(const Call& call) {
 
 std::span<const KernelEntry> quantized_kernels() {
   static constexpr KernelEntry entries[] = {
+      {"com.microsoft", "QLinearAdd", run_quantized_add, 2},
+      {"com.microsoft", "QLinearConcat", run_qlinear_concat, 2},
+      {"com.microsoft", "QLinearGlobalAveragePool", run_qlinear_average, 2},
+      {"com.microsoft", "QLinearLeakyRelu", run_qlinear_leaky_relu, 2},
+      {"com.microsoft", "QLinearMul", run_quantized_mul, 2},
+      {"com.microsoft", "QLinearSigmoid", run_qlinear_sigmoid, 2},
       {"rulec", "Quantize", run_quantize, 2},
       {"rulec", "QuantizedAdd", run_quantized_add, 2},
       {"rulec", "QuantizedConv", run_quantized_conv, 2},

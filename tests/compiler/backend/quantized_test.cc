@@ -297,6 +297,89 @@ TEST_F(Quantized, ThereAndBack) {
   }
 }
 
+// Parts of several scales become the whole's, between convolutions without leaving [N,H,W,C].
+TEST_F(Quantized, PartsOfAWhole) {
+  for (int trial = 0; trial < 12; ++trial) {
+    start();
+    const std::int64_t h = pick(1, 9), w = pick(1, 9), parts = 2 + trial % 3;
+    const float s = 0.05F;
+    const ValueId z = zero(stored_);
+    std::vector<ValueId> joined;
+    for (std::int64_t i = 0; i < parts; ++i) {
+      const std::int64_t ic = pick(1, 20);
+      ValueId x = dequantized(input(any_stored(stored_, {1, ic, h, w})));
+      if (trial % 2 == 0) {
+        const ValueId y = node("Conv", {x, weights({pick(1, 30), ic, 1, 1}, 0)});
+        x = dequantized(quantized(y, result_scale(ic)));
+      }
+      joined.push_back(x);
+    }
+    ValueId y = node("Concat", joined, {{"axis", std::int64_t{1}}});
+    y = node("QuantizeLinear", {y, scale(s), z});
+    check(y, "Copy", fmt::format("trial {}", trial));
+  }
+}
+
+TEST_F(Quantized, MovedNumbers) {
+  for (int trial = 0; trial < 6; ++trial) {
+    start();
+    const float s = real(0.001F, 0.1F);
+    const std::int64_t least = stored_ == DType::I8 ? -128 : 0;
+    const ValueId z = weight(integers(stored_, {}, least, least + 255));
+    ValueId y = node("DequantizeLinear", {input(any_stored(stored_, {1, 8, 6, 4})), scale(s), z});
+    const auto list = [&](std::vector<std::int64_t> of) {
+      return weight(
+          Tensor::of<std::int64_t>({static_cast<std::int64_t>(of.size())}, std::span(of)));
+    };
+    switch (trial) {
+      case 0:
+        y = node("Slice", {y, list({1}), list({7}), list({1}), list({2})});
+        break;
+      case 1:
+        y = node("Squeeze", {y, list({0})});
+        break;
+      case 2:
+        y = node("Unsqueeze", {y, list({0, 3})});
+        break;
+      case 3:
+        y = node("Gather", {y, list({3, 1, 2})}, {{"axis", std::int64_t{2}}});
+        break;
+      case 4:
+        y = node("DepthToSpace", {y}, {{"blocksize", std::int64_t{2}}});
+        break;
+      default:
+        y = node("SpaceToDepth", {y}, {{"blocksize", std::int64_t{2}}});
+    }
+    check(node("QuantizeLinear", {y, scale(s), z}), "", fmt::format("trial {}", trial));
+  }
+}
+
+TEST_F(Quantized, OperatorsOfOnnxRuntime) {
+  for (int trial = 0; trial < 8; ++trial) {
+    start();
+    model_.opset_imports.emplace_back("com.microsoft", 1);
+    const Shape shape = {1, pick(1, 40), pick(1, 9), pick(1, 9)};
+    const auto operand = [&](const Shape& of) {
+      return std::vector<ValueId>{input(any_stored(stored_, of)), scale(real(0.001F, 0.1F)),
+                                  zero(stored_)};
+    };
+    std::vector<ValueId> in = operand(shape);
+    static constexpr const char* types[] = {"QLinearAdd", "QLinearMul", "QLinearSigmoid",
+                                            "QLinearLeakyRelu"};
+    const char* const type = types[trial % 4];
+    if (trial % 4 < 2) {
+      const std::vector<ValueId> other = operand(shape);
+      in.insert(in.end(), other.begin(), other.end());
+    }
+    in.push_back(scale(real(0.005F, 0.05F)));
+    in.push_back(zero(stored_));
+    const NodeId id = model_.add_node(
+        model_.main(),
+        {.name = "q", .domain = "com.microsoft", .type = type, .inputs = in, .attributes = {}});
+    check(model_.node(id).outputs[0], "Quantized", fmt::format("{} {}", type, trial));
+  }
+}
+
 TEST_F(Quantized, GreatestNumbers) {
   for (int trial = 0; trial < 10; ++trial) {
     start();
