@@ -5,6 +5,8 @@
 
 RULEC is the command of a release build. GRAPHS is a folder that the peers' gen_graphs.py fills; what
 is missing there and needs no exporter is made (gelu_13k, gelu_100k, big_weights, a million nodes).
+Results are written to --out, a folder in memory unless told otherwise: rulec returns when what it
+wrote is safe on the disk, the peers before, so that on a disk its speed would be measured.
 swin_s_ts.onnx comes from `gen_graphs.py GRAPHS real`, which needs torch; without it its rows are not
 measured. A figure is the least of the repeats: whole processes from spawn to exit, the rewrite call
 alone as the report tells it, memory from the kernel. With --cpu the whole is processor time (user and
@@ -96,7 +98,7 @@ class Runs:
         return self.known[key]
 
     def once(self, graph, rules):
-        with tempfile.TemporaryDirectory(dir=self.options.graphs) as folder:
+        with tempfile.TemporaryDirectory(dir=self.options.out) as folder:
             out, report = pathlib.Path(folder, "out.onnx"), pathlib.Path(folder, "report.json")
             command = [self.options.rulec, "rewrite", graph, "-r", rules, "-o", out]
             start = time.perf_counter()
@@ -194,6 +196,8 @@ def main():
     parser.add_argument("--peers", type=pathlib.Path,
                         default=root.parent / "shared" / "bench" / "peers")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=pathlib.Path, default="/dev/shm",
+                        help="folder for the results (default: %(default)s)")
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--only", nargs="*", default=[])
     options = parser.parse_args()

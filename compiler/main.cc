@@ -8,6 +8,9 @@
 #include <string_view>
 
 #include <unistd.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include "compiler/command/command.h"
 
@@ -21,6 +24,9 @@ extern "C" void report_bug(int) {
 }
 
 int main(int argc, char** argv) {
+#if defined(__GLIBC__)
+  mallopt(M_TOP_PAD, 16 << 20);  // a large model is many small pieces: ask the system less often
+#endif
   for (int signal : {SIGABRT, SIGSEGV, SIGFPE, SIGILL, SIGBUS})
     std::signal(signal, report_bug);
   std::signal(SIGPIPE, SIG_IGN);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "matcher/constness.h"
 
-#include <vector>
+#include <algorithm>
 
 #include "matcher/evaluate.h"
 #include "matcher/facts.h"
@@ -17,24 +17,39 @@ bool Constness::is_leaf_constant(ValueId value) const {
   return node.type == "Constant" && node.domain.empty() && model_.constant(value) != nullptr;
 }
 
-bool Constness::may_compute(const GraphNode& node, NodeId id) const {
-  if (node.inputs.empty() || !model_.bodies(id).empty()) return false;
-  const OpSchema* schema =
-      ops_.find(node.domain.str(), node.type.str(), opset_of(model_, node.domain.str()));
-  return schema != nullptr && schema->deterministic;
+Constness::Known& Constness::known(ValueId value) {
+  if (value.index >= known_.size()) known_.resize(model_.value_capacity(), Known::Nothing);
+  return known_[value.index];
+}
+
+bool Constness::is_deterministic(const GraphNode& node) {
+  const auto [at, fresh] = deterministic_.try_emplace(node.type);
+  Determinism& answer = at->second;
+  if (fresh || answer.domain != node.domain) {
+    const OpSchema* schema =
+        ops_.find(node.domain.str(), node.type.str(), opset_of(model_, node.domain.str()));
+    answer = {node.domain, schema != nullptr && schema->deterministic};
+  }
+  return answer.holds;
+}
+
+bool Constness::may_compute(const GraphNode& node, NodeId id) {
+  return !node.inputs.empty() && model_.bodies(id).empty() && is_deterministic(node);
 }
 
 bool Constness::holds(ValueId value) {
   if (!value) return false;
   if (is_leaf_constant(value)) return true;
   if (!model_.value(value).producer) return false;
-  if (const auto known = known_.find(value.index); known != known_.end()) return known->second;
+  if (const Known before = known(value); before != Known::Nothing) {
+    return before == Known::Constant;
+  }
   // Depth-first over producers; a node is constant when all it reads is.
   std::vector<ValueId> open = {value};
   while (!open.empty()) {
     const ValueId at = open.back();
     const GraphValue& info = model_.value(at);
-    if (known_.contains(at.index)) {
+    if (known(at) != Known::Nothing) {
       open.pop_back();
       continue;
     }
@@ -47,16 +62,13 @@ bool Constness::holds(ValueId value) {
           type_of(model_, node.inputs[0]).static_shape()) {
         constant = true;
       } else if (node.type != "Constant" && may_compute(node, info.producer)) {
-        constant = true;
         // What is known first: most nodes have an operand that is known not to be constant.
-        for (const ValueId input : node.inputs) {
-          if (!input || is_leaf_constant(input)) continue;
-          const auto known = known_.find(input.index);
-          if (known != known_.end() && !known->second) constant = false;
-        }
+        constant = std::none_of(node.inputs.begin(), node.inputs.end(), [this](ValueId input) {
+          return input && !is_leaf_constant(input) && known(input) == Known::Varies;
+        });
         for (const ValueId input : node.inputs) {
           if (!constant) break;
-          if (!input || is_leaf_constant(input) || known_.contains(input.index)) continue;
+          if (!input || is_leaf_constant(input) || known(input) != Known::Nothing) continue;
           open.push_back(input);
           waiting = true;
           break;
@@ -64,13 +76,12 @@ bool Constness::holds(ValueId value) {
       }
     }
     if (waiting) continue;
-    known_[at.index] = constant;
+    known(at) = constant ? Known::Constant : Known::Varies;
     open.pop_back();
   }
-  bool& constant = known_[value.index];
   // Folding has bounds of its own: what it refuses is none.
-  if (constant && !fold(model_, value)) constant = false;
-  return constant;
+  if (known(value) == Known::Constant && !fold(model_, value)) known(value) = Known::Varies;
+  return known(value) == Known::Constant;
 }
 
 void Constness::recheck(std::span<const NodeId> readers) {
@@ -80,9 +91,8 @@ void Constness::recheck(std::span<const NodeId> readers) {
     open.pop_back();
     if (!model_.node(node).alive) continue;
     for (const ValueId output : model_.node(node).outputs) {
-      const auto known = output ? known_.find(output.index) : known_.end();
-      if (known == known_.end() || known->second) continue;
-      known_.erase(known);
+      if (!output || known(output) != Known::Varies) continue;
+      known(output) = Known::Nothing;
       if (!holds(output)) continue;
       for (const Use& use : model_.uses(output)) {
         if (use.node) open.push_back(use.node);

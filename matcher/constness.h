@@ -9,8 +9,10 @@
 //   if (constness.holds(value)) …
 //   constness.recheck(readers);   // after these nodes got a constant as operand
 
+#include <cstdint>
 #include <span>
 #include <unordered_map>
+#include <vector>
 
 #include "matcher/graph.h"
 #include "matcher/op_table.h"
@@ -26,12 +28,22 @@ class Constness {
   void forget() { known_.clear(); }               // after changes that nobody followed
 
  private:
+  enum class Known : std::uint8_t { Nothing, Varies, Constant };
+  Known& known(ValueId value);
+
   bool is_leaf_constant(ValueId value) const;
-  bool may_compute(const GraphNode& node, NodeId id) const;
+  bool may_compute(const GraphNode& node, NodeId id);
+  bool is_deterministic(const GraphNode& node);
 
   const Model& model_;
   const OpTable& ops_;
-  std::unordered_map<std::uint32_t, bool> known_;
+  std::vector<Known> known_;  // by value
+  // By operator type; of those with one type in several domains, the last that was asked for.
+  struct Determinism {
+    Symbol domain;
+    bool holds = false;
+  };
+  std::unordered_map<Symbol, Determinism> deterministic_;
 };
 
 }  // namespace rulec

@@ -284,7 +284,7 @@ Result<std::vector<ValueId>> Emission::inline_body(const Expr& expr) {
   for (const NodeId node :
        clone_nodes(model_, from, options_.graph, options_.before, map, parameters)) {
     nodes_.push_back(node);
-    auto& metadata = model_.node(node).metadata;
+    auto& metadata = model_.node(node).metadata.edit();
     metadata.insert(metadata.end(), options_.metadata.begin(), options_.metadata.end());
   }
   std::vector<ValueId> results;

@@ -473,7 +473,7 @@ Result<std::vector<ValueId>> Emission::make(Draft draft) {
     }
   }
   if (schema->inputs.empty() && schema->deterministic) return computed(node);
-  return model_.node(node).outputs;
+  return std::vector<ValueId>(model_.node(node).outputs);
 }
 
 // An operator without operands (GridAnchor_TRT, Constant) gives the same at every run: computed

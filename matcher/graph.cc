@@ -116,6 +116,21 @@ std::shared_ptr<const Tensor> Model::constant(ValueId id) const {
   return constant_of(producer.attributes);
 }
 
+// At least doubles what there is, so that many small steps cost no more than few large ones.
+template <typename T>
+static void make_room(std::vector<T>& all, std::size_t more) {
+  const std::size_t wanted = all.size() + more;
+  if (wanted > all.capacity()) all.reserve(std::max(wanted, 2 * all.capacity()));
+}
+
+void Model::expect(std::size_t nodes, std::size_t values) {
+  node_names_.reserve(node_names_.count + nodes);
+  value_names_.reserve(value_names_.count + values);
+  make_room(node_links_, nodes);
+  make_room(value_links_, values);
+  make_room(uses_, 2 * nodes);
+}
+
 GraphId Model::add_graph(std::string name, NodeId owner) {
   const GraphId id{static_cast<std::uint32_t>(graphs_.size())};
   GraphInfo& info = graphs_.emplace_back();
@@ -158,7 +173,7 @@ NodeId Model::add_node(GraphId graph, NewNode made, NodeId before) {
   note_name(node_names_, made.name);
   GraphNode& it = nodes_.emplace_back();
   it.name = std::move(made.name);
-  it.domain = made.domain == "ai.onnx" ? std::string_view() : std::string_view(made.domain);
+  if (made.domain != "ai.onnx") it.domain = made.domain;
   it.type = made.type;
   it.overload = made.overload;
   it.graph = graph;

@@ -20,6 +20,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "matcher/chunked.h"
+#include "matcher/rare.h"
+#include "matcher/small_vector.h"
 #include "matcher/symbol.h"
 #include "matcher/type.h"
 #include "runtime/attribute.h"
@@ -76,9 +79,12 @@ struct GraphValue {
   // The TensorProto that `initializer` was read from, where writing the tensor anew would not give
   // it back (typed data, a doc string, external data). Written as it is while both are unchanged.
   std::shared_ptr<const TensorSource> source;
-  std::vector<Metadata> metadata;
-  std::string leftover;  // unknown fields and doc string of its ValueInfoProto, serialized
+  Rare<std::vector<Metadata>> metadata;
+  Rare<std::string> leftover;  // unknown fields and doc string of its ValueInfoProto, serialized
 };
+
+// Operands or results of a node.
+using ValueIds = SmallVector<ValueId, 4>;
 
 struct GraphNode {
   std::string name;
@@ -86,12 +92,12 @@ struct GraphNode {
   Symbol type;      // "Conv"
   Symbol overload;  // of a model-local function
   GraphId graph;
-  std::vector<ValueId> inputs;   // none (default id) where an optional operand is absent
-  std::vector<ValueId> outputs;  // none where an output is not named
-  Attributes attributes;         // nested graphs are GraphIds of the same Model
   bool alive = true;
-  std::vector<Metadata> metadata;
-  std::string leftover;  // unknown fields and doc string of the NodeProto, serialized
+  ValueIds inputs;        // none (default id) where an optional operand is absent
+  ValueIds outputs;       // none where an output is not named
+  Attributes attributes;  // nested graphs are GraphIds of the same Model
+  Rare<std::vector<Metadata>> metadata;
+  Rare<std::string> leftover;  // unknown fields and doc string of the NodeProto, serialized
 };
 
 struct GraphInfo {
@@ -121,14 +127,14 @@ struct Function {
 // What add_node needs to know.
 struct NewNode {
   std::string name = {};  // made unique by the caller
-  std::string domain = {};
-  std::string type;
-  std::vector<ValueId> inputs = {};
+  Symbol domain = {};
+  Symbol type;
+  ValueIds inputs = {};
   std::size_t output_count = 1;
   std::vector<std::string> output_names = {};  // shorter lists are filled by fresh names
   Attributes attributes = {};
   std::vector<Metadata> metadata = {};
-  std::string overload = {};
+  Symbol overload = {};
 };
 
 class Model {
@@ -186,6 +192,8 @@ class Model {
   GraphValue& value(ValueId id) { return values_[id.index]; }
   GraphInfo& graph(GraphId id) { return graphs_[id.index]; }  // not outputs: see set_output
 
+  // Makes room for so many more, to save the growing; says nothing of how many will come.
+  void expect(std::size_t nodes, std::size_t values);
   GraphId add_graph(std::string name, NodeId owner = {});  // owner gets no attribute: set it after
   // Adds before `before`, or at the end when it is none.
   NodeId add_node(GraphId graph, NewNode node, NodeId before = {});
@@ -242,11 +250,11 @@ class Model {
   };
   // Hashes of names in use: a false positive only skips a candidate name.
   struct NameSet {
-    bool built = false;
-    std::vector<std::uint64_t> slots;
+    std::vector<std::uint32_t> slots;
     std::size_t count = 0;
     std::unordered_map<std::string, std::uint64_t> counters;
-    bool insert(std::uint64_t hash);
+    void reserve(std::size_t names);
+    bool insert(std::uint32_t hash);
   };
   static constexpr std::uint32_t none = UINT32_MAX;
 
@@ -258,15 +266,15 @@ class Model {
   void unlink_node(NodeId id);
   void make_gap(NodeId before);
   void drop_graph(GraphId graph);
-  std::string fresh_name(NameSet& names, std::string_view hint);
-  void note_name(NameSet& names, std::string_view name);
+  static std::string fresh_name(NameSet& names, std::string_view hint);
+  static void note_name(NameSet& names, std::string_view name);
   ValueId add_value(GraphId graph, std::string name);
   Status verify_values() const;
   Status verify_graph(GraphId graph) const;
   Status verify_uses() const;
 
-  std::vector<GraphNode> nodes_;
-  std::vector<GraphValue> values_;
+  Chunked<GraphNode> nodes_;
+  Chunked<GraphValue> values_;
   std::vector<GraphInfo> graphs_;
   std::vector<NodeLink> node_links_;
   std::vector<ValueLink> value_links_;

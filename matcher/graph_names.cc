@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fresh names. The set of names in use keeps hashes only and is built when the first fresh name is
-// asked for: a model that is only read pays nothing. Names once used stay taken, so that a name
-// never changes its meaning during a rewrite.
+// Fresh names. The set of names in use keeps hashes only, entered while the names are at hand: to
+// go over those of a large model later costs more. Names once used stay taken, so that a name never
+// changes its meaning during a rewrite.
+#include <bit>
 #include <cstring>
 
 #include "matcher/graph.h"
@@ -10,7 +11,7 @@ namespace rulec {
 
 // Eight bytes a step: a large model has half a million names. Of the hash only collisions could be
 // seen in a file, as a name that is avoided without need.
-static std::uint64_t hash_of(std::string_view text) {
+static std::uint32_t hash_of(std::string_view text) {
   std::uint64_t hash = 0xcbf29ce484222325ULL ^ text.size();
   const auto mix = [&hash](std::uint64_t word) {
     hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
@@ -26,19 +27,22 @@ static std::uint64_t hash_of(std::string_view text) {
   if (!text.empty()) std::memcpy(&rest, text.data(), text.size());
   mix(rest);
   hash *= 0x9e3779b97f4a7c15ULL;
-  hash ^= hash >> 29;
-  return hash == 0 ? 1 : hash;
+  const auto high = static_cast<std::uint32_t>(hash >> 32);
+  return high == 0 ? 1 : high;
 }
 
-bool Model::NameSet::insert(std::uint64_t hash) {
-  if (slots.size() < 2 * (count + 1)) {
-    const std::vector<std::uint64_t> old = std::exchange(slots, {});
-    slots.resize(std::max<std::size_t>(64, old.size() * 2));
-    count = 0;
-    for (const std::uint64_t kept : old) {
-      if (kept != 0) insert(kept);
-    }
+void Model::NameSet::reserve(std::size_t names) {
+  const std::size_t wanted = std::bit_ceil(std::max<std::size_t>(64, 2 * names));
+  if (slots.size() >= wanted) return;
+  const std::vector<std::uint32_t> old = std::exchange(slots, std::vector<std::uint32_t>(wanted));
+  count = 0;
+  for (const std::uint32_t kept : old) {
+    if (kept != 0) insert(kept);
   }
+}
+
+bool Model::NameSet::insert(std::uint32_t hash) {
+  if (slots.size() < 2 * (count + 1)) reserve(count + 1);
   const std::size_t mask = slots.size() - 1;
   std::size_t at = hash & mask;
   while (slots[at] != 0) {
@@ -51,7 +55,7 @@ bool Model::NameSet::insert(std::uint64_t hash) {
 }
 
 void Model::note_name(NameSet& names, std::string_view name) {
-  if (names.built && !name.empty()) names.insert(hash_of(name));
+  if (!name.empty()) names.insert(hash_of(name));
 }
 
 std::string Model::fresh_name(NameSet& names, std::string_view hint) {
@@ -67,20 +71,10 @@ std::string Model::fresh_name(NameSet& names, std::string_view hint) {
 }
 
 std::string Model::fresh_value_name(std::string_view hint) {
-  if (!value_names_.built) {
-    value_names_.built = true;
-    for (const GraphValue& it : values_)
-      note_name(value_names_, it.name);
-  }
   return fresh_name(value_names_, hint);
 }
 
 std::string Model::fresh_node_name(std::string_view hint) {
-  if (!node_names_.built) {
-    node_names_.built = true;
-    for (const GraphNode& it : nodes_)
-      note_name(node_names_, it.name);
-  }
   return fresh_name(node_names_, hint);
 }
 

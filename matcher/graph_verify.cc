@@ -16,8 +16,8 @@ Status Model::verify() const {
         graphs_.size());
   }
   std::size_t live = 0;
-  for (const GraphNode& it : nodes_)
-    live += it.alive ? 1 : 0;
+  for (std::size_t i = 0; i < nodes_.size(); ++i)
+    live += nodes_[i].alive ? 1 : 0;
   if (live != live_nodes_) return make_error("{} live nodes are counted as {}", live, live_nodes_);
   std::size_t listed = 0;
   for (std::uint32_t i = 0; i < graphs_.size(); ++i) {

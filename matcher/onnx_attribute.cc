@@ -113,9 +113,7 @@ static Result<std::vector<std::int64_t>> read_ints(const Parts& parts) {
   return all;
 }
 
-Result<DecodedAttribute> decode_attribute(std::string_view bytes,
-                                          const std::shared_ptr<const void>& owner,
-                                          ExternalFiles& files) {
+Result<DecodedAttribute> decode_attribute(std::string_view bytes, TensorHome& home) {
   const Result<Parts> read = read_parts(bytes);
   if (!read) return read.error();
   const Parts& parts = *read;
@@ -163,7 +161,7 @@ Result<DecodedAttribute> decode_attribute(std::string_view bytes,
       case Tensors: {
         std::vector<Tensor> all;
         for (const wire::Field& it : parts.held) {
-          auto tensor = decode_tensor(it.bytes, owner, files);
+          auto tensor = decode_tensor(it.bytes, home);
           if (!tensor) return in(tensor.error());
           decoded.plain = decoded.plain && tensor->plain && tensor->name.empty();
           all.push_back(std::move(tensor->tensor));
@@ -178,7 +176,7 @@ Result<DecodedAttribute> decode_attribute(std::string_view bytes,
         return decoded;
       }
       case Sparse: {
-        auto sparse = decode_sparse(last.bytes, owner, files);
+        auto sparse = decode_sparse(last.bytes, home);
         if (!sparse) return in(sparse.error());
         decoded.value = std::move(sparse->tensor);
         break;

@@ -19,9 +19,7 @@ struct DecodedAttribute {
   bool plain = true;  // encoding the value gives the bytes back
 };
 
-Result<DecodedAttribute> decode_attribute(std::string_view bytes,
-                                          const std::shared_ptr<const void>& owner,
-                                          ExternalFiles& files);
+Result<DecodedAttribute> decode_attribute(std::string_view bytes, TensorHome& home);
 
 using EncodeGraph = std::function<wire::Writer(GraphId)>;
 // Large tensors are referred to: the attribute outlives the writer.

@@ -4,6 +4,9 @@
 // order of their numbers, so equal models give equal bytes.
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
+#include <future>
+#include <system_error>
 #include <unordered_map>
 
 #include "matcher/file.h"
@@ -49,7 +52,7 @@ class Exporter {
 
  private:
   Writer graph(GraphId id);
-  void node(Writer& out, std::uint32_t number, NodeId id);
+  void nodes(Writer& out, std::uint32_t number, GraphId id);
   Writer value_info(ValueId id);
   Writer initializer(ValueId id);
   void function(Writer& out, const Function& function);
@@ -66,7 +69,6 @@ class Exporter {
   bool rewrite_data_ = false;  // the data file is written anew, so nothing may refer to the old one
   bool refers_to_data_ = false;  // some tensor stays where it was in it
   bool same_folder_ = false;     // as the file that the model was read from
-  std::vector<Writer> spare_;
   std::vector<FilePiece> data_;
   std::size_t data_size_ = 0;
   std::unordered_map<const void*, std::size_t> data_offsets_;  // tensors that share their bytes
@@ -81,7 +83,7 @@ Writer Exporter::value_info(ValueId id) {
   // The type as the file wrote it (with denotations), while it still is this type.
   std::optional<std::string_view> original;
   std::string rest;
-  wire::Reader reader(it.leftover);
+  wire::Reader reader(it.leftover.get());
   Field field;
   while (reader.next(field)) {
     if (field.number == 2 && field.kind == Kind::Bytes) {
@@ -171,32 +173,29 @@ Writer Exporter::initializer(ValueId id) {
 
 // The kept bytes of an attribute, if they still say what `now` says.
 static bool still_says(std::string_view kept, const Attribute& now) {
-  ExternalFiles none("");
-  const auto decoded = decode_attribute(kept, nullptr, none);
+  TensorHome nowhere;
+  const auto decoded = decode_attribute(kept, nowhere);
   if (!decoded || !decoded->value || decoded->name != now.name) return false;
   const Attribute then{.name = now.name, .value = *decoded->value};
   return encode_attribute(then, {}).joined() == encode_attribute(now, {}).joined();
 }
 
-void Exporter::node(Writer& out, std::uint32_t number, NodeId id) {
-  const GraphNode& it = model_.node(id);
-  // A writer of the node that went before, with its memory; bodies take further ones.
-  Writer node;
-  if (!spare_.empty()) {
-    node = std::move(spare_.back());
-    spare_.pop_back();
-    node.clear();
-  }
+// The fields of a NodeProto, `graph` encoding its bodies.
+static void encode_node(Writer& out, const Model& model, const GraphNode& it,
+                        const std::function<Writer(GraphId)>& graph) {
+  const auto name_of = [&](ValueId id) {
+    return id ? std::string_view(model.value(id).name) : std::string_view();
+  };
   for (const ValueId input : it.inputs)
-    node.bytes(1, name_of(input));
+    out.bytes(1, name_of(input));
   for (const ValueId output : it.outputs)
-    node.bytes(2, name_of(output));
-  node.text(3, it.name);
-  node.bytes(4, it.type.str());
+    out.bytes(2, name_of(output));
+  out.text(3, it.name);
+  out.bytes(4, it.type.str());
   std::vector<std::string_view> kept;
   std::string rest;
   if (!it.leftover.empty()) {
-    wire::Reader reader(it.leftover);
+    wire::Reader reader(it.leftover.get());
     Field field;
     while (reader.next(field)) {
       if (field.number == 5) {
@@ -206,35 +205,74 @@ void Exporter::node(Writer& out, std::uint32_t number, NodeId id) {
       }
     }
   }
-  const auto encode_graph = [this](GraphId body) { return graph(body); };
   for (const Attribute& attribute : it.attributes.all()) {
     const auto original = std::find_if(kept.begin(), kept.end(), [&](std::string_view bytes) {
       return still_says(bytes, attribute);
     });
     if (original != kept.end()) {
-      node.bytes(5, *original);
+      out.bytes(5, *original);
     } else {
-      node.message(5, encode_attribute(attribute, encode_graph));
+      out.message(5, encode_attribute(attribute, graph));
     }
   }
   for (const std::string_view bytes : kept) {  // of kinds that a Model does not have
-    ExternalFiles none("");
-    const auto decoded = decode_attribute(bytes, nullptr, none);
-    if (decoded && !decoded->value && !it.attributes.has(decoded->name)) node.bytes(5, bytes);
+    TensorHome nowhere;
+    const auto decoded = decode_attribute(bytes, nowhere);
+    if (decoded && !decoded->value && !it.attributes.has(decoded->name)) out.bytes(5, bytes);
   }
-  node.text(7, it.domain.str());
-  node.text(8, it.overload.str());
-  encode_metadata(node, 9, it.metadata);
-  node.raw(rest);
-  out.message(number, node);
-  spare_.push_back(std::move(node));
+  out.text(7, it.domain.str());
+  out.text(8, it.overload.str());
+  encode_metadata(out, 9, it.metadata);
+  out.raw(rest);
+}
+
+// The nodes from `first` up to `end`, or to the graph's last where it is none.
+static void encode_nodes(Writer& out, std::uint32_t number, const Model& model, NodeId first,
+                         NodeId end, const std::function<Writer(GraphId)>& graph) {
+  Writer node;  // one for all, with its memory
+  for (NodeId at = first; at != end; at = model.next_node(at)) {
+    node.clear();
+    encode_node(node, model, model.node(at), graph);
+    out.message(number, node);
+  }
+}
+
+// Where the last nodes of a large graph begin that a second thread can write: up to half of them,
+// and none with a body, since those share what is known of data files.
+static NodeId second_half(const Model& model, GraphId graph) {
+  static constexpr std::size_t worth_a_thread = 4096;
+  NodeId begin;
+  std::size_t count = 0;
+  for (NodeId at = model.last_node(graph); at; at = model.previous_node(at)) {
+    if (2 * count >= model.live_nodes() || !model.bodies(at).empty()) break;
+    begin = at;
+    ++count;
+  }
+  return count >= worth_a_thread ? begin : NodeId{};
+}
+
+void Exporter::nodes(Writer& out, std::uint32_t number, GraphId id) {
+  const auto encode_graph = [this](GraphId body) { return graph(body); };
+  const NodeId first = model_.first_node(id), behind = second_half(model_, id);
+  std::future<Writer> rest;
+  if (behind) {
+    try {
+      rest = std::async(std::launch::async, [this, number, behind] {
+        Writer half;
+        encode_nodes(half, number, model_, behind, {}, {});
+        return half;
+      });
+    } catch (const std::system_error&) {  // no thread to be had: one after the other
+    }
+  }
+  encode_nodes(out, number, model_, first, rest.valid() ? behind : NodeId{}, encode_graph);
+  if (rest.valid()) out.append(rest.get());
 }
 
 Writer Exporter::graph(GraphId id) {
   const GraphInfo& info = model_.graph(id);
   Writer out;
-  for (NodeId at = model_.first_node(id); at; at = model_.next_node(at))
-    node(out, 1, at);
+  nodes(out, 1, id);
   out.text(2, info.name);
   for (const ValueId value : info.initializers) {
     if (model_.value(value).initializer) out.message(5, initializer(value));
@@ -279,8 +317,7 @@ void Exporter::function(Writer& out, const Function& it) {
     one.bytes(5, name_of(value));
   for (const std::string& name : it.attributes)
     one.bytes(6, name);
-  for (NodeId at = model_.first_node(it.body); at; at = model_.next_node(at))
-    node(one, 7, at);
+  nodes(one, 7, it.body);
   for (const auto& import : it.opset_imports)
     put_opset(one, 9, import);
   one.text(10, it.domain);

@@ -71,7 +71,7 @@ bool Importer::import_function(std::string_view bytes) {
         function.domain = field.bytes == "ai.onnx" ? std::string_view() : field.bytes;
         break;
       case 11: {
-        auto decoded = decode_attribute(field.bytes, owner_, files_);
+        auto decoded = decode_attribute(field.bytes, home_);
         if (!decoded) return fail("function `{}`: {}", function.name, decoded.error().message);
         if (!decoded->value) {
           return fail(

@@ -125,15 +125,15 @@ bool Importer::value_info(std::string_view bytes, std::string_view& name, GraphV
     } else if (field.number == 2 && is_string(field)) {
       std::optional<Type> type = decode_type(field.bytes);
       if (!type) return fail("the type of value `{}` is broken", name);
-      if (field.bytes.empty() || encode_type(*type).own_bytes() != field.bytes)
-        into.leftover += field.whole;
+      if (field.bytes.empty() || encode_type(*type).joined() != field.bytes)
+        into.leftover.edit() += field.whole;
       into.type = std::move(*type);
     } else if (field.number == 4 && is_string(field)) {
-      if (!decode_metadata(field.bytes, into.metadata)) {
+      if (!decode_metadata(field.bytes, into.metadata.edit())) {
         return fail("the metadata of value `{}` is broken", name);
       }
     } else {
-      into.leftover += field.whole;
+      into.leftover.edit() += field.whole;
     }
   }
   return !reader.failed() || fail("a ValueInfoProto is broken");
@@ -172,7 +172,7 @@ bool Importer::initializers(const GraphParts& parts, ImportScope& scope) {
     return true;
   };
   for (const std::string_view bytes : parts.initializers) {
-    auto decoded = decode_tensor(bytes, owner_, files_);
+    auto decoded = decode_tensor(bytes, home_);
     if (!decoded) {
       std::string_view name;
       wire::Reader reader(bytes);
@@ -193,7 +193,7 @@ bool Importer::initializers(const GraphParts& parts, ImportScope& scope) {
     model_.value(id).source = std::make_shared<const TensorSource>(std::move(source));
   }
   for (const std::string_view bytes : parts.sparse) {
-    auto decoded = decode_sparse(bytes, owner_, files_);
+    auto decoded = decode_sparse(bytes, home_);
     if (!decoded) return fail("graph `{}`: {}", parts.name, decoded.error().message);
     if (decoded->name.empty()) {
       return fail("a sparse initializer of graph `{}` has no name", parts.name);
@@ -211,11 +211,9 @@ bool Importer::initializers(const GraphParts& parts, ImportScope& scope) {
 
 // First pass: nodes with their outputs.
 bool Importer::define_nodes(const GraphParts& parts, ImportScope& scope) {
-  std::vector<std::string_view> names;
   for (const std::string_view bytes : parts.nodes) {
     NewNode made;
     made.output_count = 0;
-    names.clear();
     std::string leftover;
     wire::Reader reader(bytes);
     Field field;
@@ -228,7 +226,6 @@ bool Importer::define_nodes(const GraphParts& parts, ImportScope& scope) {
         case 5:
           break;
         case 2:
-          names.push_back(field.bytes);
           made.output_names.emplace_back(field.bytes);
           break;
         case 3:
@@ -263,8 +260,8 @@ bool Importer::define_nodes(const GraphParts& parts, ImportScope& scope) {
       return fail("{}: its operator's domain `{}` has no opset_import in the model; add one",
                   place(id), node.domain.empty() ? "ai.onnx" : node.domain.str());
     }
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (!names[i].empty() && !define(scope, names[i], node.outputs[i])) return false;
+    for (const ValueId output : node.outputs) {
+      if (output && !define(scope, model_.value(output).name, output)) return false;
     }
   }
   return true;
@@ -301,7 +298,7 @@ bool Importer::resolve_nodes(const GraphParts& parts, const ImportScope& scope, 
 }
 
 bool Importer::attribute(std::string_view bytes, NodeId node, const ImportScope& scope, int depth) {
-  auto decoded = decode_attribute(bytes, owner_, files_);
+  auto decoded = decode_attribute(bytes, home_);
   if (!decoded) return fail("{}: {}", place(node), decoded.error().message);
   if (model_.node(node).attributes.has(decoded->name)) {
     return fail("{}: it has attribute `{}` twice", place(node), decoded->name);
@@ -311,7 +308,7 @@ bool Importer::attribute(std::string_view bytes, NodeId node, const ImportScope&
     if (!decoded->plain && (!decoded->value || bytes.size() <= kept_attribute)) {
       wire::Writer kept;
       kept.bytes(5, bytes);
-      it.leftover += kept.own_bytes();
+      it.leftover.edit() += kept.joined();
     }
     if (decoded->value) it.attributes.set(decoded->name, std::move(*decoded->value));
     return true;
@@ -359,7 +356,7 @@ bool Importer::outputs(const GraphParts& parts, ImportScope& scope) {
     if (!known) {  // of a value that is not there: kept, means nothing
       wire::Writer kept;
       kept.bytes(13, bytes);
-      model_.graph(scope.graph).leftover += kept.own_bytes();
+      model_.graph(scope.graph).leftover += kept.joined();
       continue;
     }
     GraphValue& value = model_.value(known);
@@ -377,6 +374,7 @@ bool Importer::graph_parts(const GraphParts& parts, GraphId id, const ImportScop
   const std::size_t nodes = parts.nodes.size();
   const std::size_t values = parts.inputs.size() + parts.initializers.size() + nodes + nodes / 8;
   scope.names.reserve(values);
+  model_.expect(nodes, values);
   if (!inputs(parts, scope) || !initializers(parts, scope) || !define_nodes(parts, scope)) {
     return false;
   }

@@ -62,7 +62,7 @@ using Imports = std::vector<std::pair<std::string, std::int64_t>>;
 class Importer {
  public:
   Importer(Model& model, std::shared_ptr<const void> owner, const std::filesystem::path& folder)
-      : model_(model), owner_(std::move(owner)), files_(folder) {}
+      : model_(model), home_(std::move(owner), folder) {}
 
   Status run(std::string_view bytes);
 
@@ -90,8 +90,7 @@ class Importer {
   std::string place(NodeId id) const;
 
   Model& model_;
-  std::shared_ptr<const void> owner_;
-  ExternalFiles files_;
+  TensorHome home_;
   const Imports* imports_ = nullptr;  // of the model or function being read
   std::set<std::pair<std::string_view, std::string_view>> local_functions_;
   std::vector<ValueId> repeated_;  // constants whose names were given again: to be renamed

@@ -40,7 +40,7 @@ static Type merge(const Type& a, Type b, bool& conflict) {
     b.element = a.element;
   }
   if (!b.dims) b.dims = a.dims;
-  if (!a.dims) return b;
+  if (!a.dims || a.dims == b.dims) return b;
   if (a.dims->size() != b.dims->size()) {
     conflict = true;
     return b;
@@ -60,11 +60,11 @@ static Type merge(const Type& a, Type b, bool& conflict) {
 }
 
 void Inference::name_unknown_dims(Type& type) {
-  if (!type.dims) return;
+  const auto nameless = [](const Dim& dim) { return !dim.known() && dim.symbol.empty(); };
+  const Type& known = type;  // to read a list is not to make it the type's own
+  if (!known.dims || std::none_of(known.dims->begin(), known.dims->end(), nameless)) return;
   for (Dim& dim : *type.dims) {
-    if (!dim.known() && dim.symbol.empty()) {
-      dim.symbol = fmt::format("{}{}", fresh_symbol, next_symbol_++);
-    }
+    if (nameless(dim)) dim.symbol = fmt::format("{}{}", fresh_symbol, next_symbol_++);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <new>
 
 #include "matcher/file.h"
 #include "matcher/onnx_type.h"
@@ -42,8 +43,8 @@ struct TensorMessage {
 
 }  // namespace
 
-Result<ExternalFiles::Bytes> ExternalFiles::find(std::string_view location, std::uint64_t offset,
-                                                 std::uint64_t length) {
+Result<TensorHome::Bytes> TensorHome::find(std::string_view location, std::uint64_t offset,
+                                           std::uint64_t length) {
   namespace fs = std::filesystem;
   auto known = open_.find(location);
   if (known == open_.end()) {
@@ -82,6 +83,27 @@ Result<ExternalFiles::Bytes> ExternalFiles::find(std::string_view location, std:
   Bytes found = known->second;
   found.bytes = all.substr(offset, length);
   return found;
+}
+
+Tensor TensorHome::copy(DType dtype, Shape shape, std::string_view bytes) {
+  static constexpr std::size_t alignment = 64, block_size = 1 << 16, most = 1 << 12;
+  const std::size_t taken =
+      (std::max<std::size_t>(bytes.size(), 1) + alignment - 1) / alignment * alignment;
+  if (taken > most) {
+    Tensor copy = Tensor::allocate(dtype, std::move(shape));
+    std::memcpy(copy.mutable_data<char>(), bytes.data(), bytes.size());
+    return copy;
+  }
+  if (block_left_ < taken) {
+    static constexpr std::align_val_t aligned{alignment};
+    block_ = {static_cast<std::byte*>(::operator new(block_size, aligned)),
+              [](std::byte* memory) { ::operator delete(memory, aligned); }};
+    block_left_ = block_size;
+  }
+  std::byte* const at = block_.get() + (block_size - block_left_);
+  block_left_ -= taken;
+  std::memcpy(at, bytes.data(), bytes.size());
+  return Tensor::borrow(dtype, std::move(shape), {at, bytes.size()}, block_);
 }
 
 static Result<TensorMessage> read_message(std::string_view bytes) {
@@ -156,17 +178,13 @@ static Result<TensorMessage> read_message(std::string_view bytes) {
 // Borrowed where the bytes are aligned or large; small misaligned ones are copied, so that only
 // bulk data needs Tensor's care about alignment.
 static Tensor borrow(DType dtype, Shape shape, std::string_view bytes,
-                     std::shared_ptr<const void> owner) {
+                     const std::shared_ptr<const void>& owner, TensorHome& home) {
   static constexpr std::size_t small = 1 << 16;
   const auto align = static_cast<std::uintptr_t>(std::max(8, std::min(bit_width(dtype), 64)) / 8);
   const bool aligned = reinterpret_cast<std::uintptr_t>(bytes.data()) % align == 0;
-  if (!aligned && bytes.size() < small) {
-    Tensor copy = Tensor::allocate(dtype, std::move(shape));
-    std::memcpy(copy.mutable_data<char>(), bytes.data(), bytes.size());
-    return copy;
-  }
+  if (!aligned && bytes.size() < small) return home.copy(dtype, std::move(shape), bytes);
   return Tensor::borrow(dtype, std::move(shape),
-                        std::as_bytes(std::span(bytes.data(), bytes.size())), std::move(owner));
+                        std::as_bytes(std::span(bytes.data(), bytes.size())), owner);
 }
 
 // A bool is 0 or 1; anything else in a file would be undefined behaviour later.
@@ -205,7 +223,7 @@ static std::uint32_t field_of(DType dtype) {
 // Typed data into dense memory. Entries of int32_data are truncated to the element's width, which
 // is how the small types are stored; those below a byte lie packed, a byte an entry.
 static Result<Tensor> from_typed(const TensorMessage& message, DType dtype, std::int64_t count,
-                                 const std::shared_ptr<const void>& owner) {
+                                 TensorHome& home) {
   if (message.typed_field != field_of(dtype)) {
     return make_error("it is of type {} but its data stands in field {} of TensorProto",
                       name(dtype), message.typed_field);
@@ -227,7 +245,9 @@ static Result<Tensor> from_typed(const TensorMessage& message, DType dtype, std:
       return make_error("its data has {} bytes, {} elements of {} need {}", held, count,
                         name(dtype), wanted);
     }
-    if (message.chunks.size() == 1) return borrow(dtype, message.dims, message.chunks[0], owner);
+    if (message.chunks.size() == 1) {
+      return borrow(dtype, message.dims, message.chunks[0], home.owner(), home);
+    }
     Tensor tensor = Tensor::allocate(dtype, message.dims);
     char* to = tensor.mutable_data<char>();
     for (const std::string_view chunk : message.chunks) {
@@ -271,7 +291,7 @@ static Result<std::uint64_t> parse_number(const Metadata& entry) {
 }
 
 static Result<DecodedTensor> from_external(const TensorMessage& message, DType dtype,
-                                           std::size_t wanted, ExternalFiles& files) {
+                                           std::size_t wanted, TensorHome& home) {
   std::string_view location;
   std::uint64_t offset = 0, length = wanted;
   for (const Metadata& entry : message.location) {
@@ -286,20 +306,18 @@ static Result<DecodedTensor> from_external(const TensorMessage& message, DType d
     return make_error("external data in `{}` has length {}, the tensor needs {} bytes", location,
                       length, wanted);
   }
-  auto found = files.find(location, offset, wanted);
+  auto found = home.find(location, offset, wanted);
   if (!found) return found.error();
   return DecodedTensor{.name = message.name,
-                       .tensor = borrow(dtype, message.dims, found->bytes, found->owner),
+                       .tensor = borrow(dtype, message.dims, found->bytes, found->owner, home),
                        .plain = false,
                        .external = found->path};
 }
 
-Result<DecodedTensor> decode_tensor(std::string_view bytes,
-                                    const std::shared_ptr<const void>& owner,
-                                    ExternalFiles& files) {
-  const Result<TensorMessage> read = read_message(bytes);
+Result<DecodedTensor> decode_tensor(std::string_view bytes, TensorHome& home) {
+  Result<TensorMessage> read = read_message(bytes);
   if (!read) return read.error();
-  const TensorMessage& message = *read;
+  TensorMessage& message = *read;
   if (message.data_type == 0 || message.data_type > static_cast<std::uint64_t>(DType::I2)) {
     return make_error("its element type has number {}, which is not one of ONNX's 1 to 26",
                       message.data_type);
@@ -314,7 +332,7 @@ Result<DecodedTensor> decode_tensor(std::string_view bytes,
   DecodedTensor decoded;
   decoded.name = message.name;
   if (message.external) {
-    auto external = from_external(message, dtype, wanted, files);
+    auto external = from_external(message, dtype, wanted, home);
     if (!external) return external.error();
     decoded = std::move(*external);
   } else if (message.has_raw && dtype != DType::String) {
@@ -323,10 +341,10 @@ Result<DecodedTensor> decode_tensor(std::string_view bytes,
       return make_error("its raw data has {} bytes, {} elements of {} need {}", message.raw.size(),
                         *count, rulec::name(dtype), wanted);
     }
-    decoded.tensor = borrow(dtype, message.dims, message.raw, owner);
+    decoded.tensor = borrow(dtype, std::move(message.dims), message.raw, home.owner(), home);
     decoded.plain = !message.extra;
   } else if (message.typed_field != 0) {
-    auto typed = from_typed(message, dtype, *count, owner);
+    auto typed = from_typed(message, dtype, *count, home);
     if (!typed) return typed.error();
     decoded.tensor = std::move(*typed);
     decoded.plain = dtype == DType::String && !message.extra;
@@ -341,15 +359,13 @@ Result<DecodedTensor> decode_tensor(std::string_view bytes,
   return decoded;
 }
 
-Result<DecodedSparse> decode_sparse(std::string_view bytes,
-                                    const std::shared_ptr<const void>& owner,
-                                    ExternalFiles& files) {
+Result<DecodedSparse> decode_sparse(std::string_view bytes, TensorHome& home) {
   DecodedSparse decoded;
   wire::Reader reader(bytes);
   wire::Field field;
   while (reader.next(field)) {
     if (field.number <= 2 && field.kind == wire::Kind::Bytes) {
-      auto part = decode_tensor(field.bytes, owner, files);
+      auto part = decode_tensor(field.bytes, home);
       if (!part) {
         return make_error("the {} of a sparse tensor: {}", field.number == 1 ? "values" : "indices",
                           part.error().message);

@@ -16,23 +16,33 @@
 
 namespace rulec {
 
-// The files beside a model that hold its external data, each mapped once.
-class ExternalFiles {
+// Where the bytes of decoded tensors live: in the message, which `owner` keeps, in files beside the
+// model that hold its external data, each mapped once, or in blocks for small ones that lie in the
+// message without alignment.
+class TensorHome {
  public:
-  explicit ExternalFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  explicit TensorHome(std::shared_ptr<const void> owner = nullptr,
+                      std::filesystem::path folder = {})
+      : owner_(std::move(owner)), folder_(std::move(folder)) {}
 
   struct Bytes {
     std::string_view bytes;
     std::shared_ptr<const void> owner;
     std::string path;
   };
+  const std::shared_ptr<const void>& owner() const { return owner_; }
   // `length` bytes at `offset` of the file at `location`, which is relative to the folder, stays
   // in it and passes through no link.
   Result<Bytes> find(std::string_view location, std::uint64_t offset, std::uint64_t length);
+  // A copy, 64-byte aligned; many small ones share one block.
+  Tensor copy(DType dtype, Shape shape, std::string_view bytes);
 
  private:
+  std::shared_ptr<const void> owner_;
   std::filesystem::path folder_;
   std::map<std::string, Bytes, std::less<>> open_;
+  std::shared_ptr<std::byte> block_;
+  std::size_t block_left_ = 0;  // bytes free at its end
 };
 
 struct DecodedTensor {
@@ -43,15 +53,12 @@ struct DecodedTensor {
   std::string external;  // path of the file the data is in; empty: the message itself
 };
 
-// `owner` keeps `bytes` alive for tensors that borrow from them.
-Result<DecodedTensor> decode_tensor(std::string_view bytes,
-                                    const std::shared_ptr<const void>& owner, ExternalFiles& files);
+Result<DecodedTensor> decode_tensor(std::string_view bytes, TensorHome& home);
 struct DecodedSparse {
   std::string_view name;  // of its values
   SparseTensor tensor;
 };
-Result<DecodedSparse> decode_sparse(std::string_view bytes,
-                                    const std::shared_ptr<const void>& owner, ExternalFiles& files);
+Result<DecodedSparse> decode_sparse(std::string_view bytes, TensorHome& home);
 
 // The tensor's data as it stands in a file; empty for strings.
 inline std::string_view file_bytes(const Tensor& tensor) {

@@ -20,10 +20,10 @@ enum Element : std::uint64_t {
 class Decoder {
  public:
   Decoder(std::filesystem::path folder, std::shared_ptr<const void> owner)
-      : files_(std::move(folder)), owner_(std::move(owner)) {}
+      : home_(std::move(owner), std::move(folder)) {}
 
   Result<Value> tensor(std::string_view bytes) {
-    auto decoded = decode_tensor(bytes, owner_, files_);
+    auto decoded = decode_tensor(bytes, home_);
     if (!decoded) return decoded.error();
     return Value(std::move(decoded->tensor));
   }
@@ -119,8 +119,7 @@ class Decoder {
     return Done{};
   }
 
-  ExternalFiles files_;
-  std::shared_ptr<const void> owner_;
+  TensorHome home_;
 };
 
 }  // namespace

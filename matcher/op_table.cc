@@ -8,6 +8,7 @@
 #include <deque>
 #include <mutex>
 #include <set>
+#include <unordered_map>
 
 #include <onnx/defs/schema.h>
 
@@ -82,8 +83,8 @@ static AttributeSchema translate(const onnx::OpSchema::Attribute& from) {
   to.required = from.required;
   if (from.default_value.has_name() || from.default_value.type() != 0) {
     const auto bytes = std::make_shared<const std::string>(from.default_value.SerializeAsString());
-    ExternalFiles none("");
-    auto decoded = decode_attribute(*bytes, bytes, none);
+    TensorHome home(bytes);
+    auto decoded = decode_attribute(*bytes, home);
     if (decoded && decoded->value) to.default_value = std::move(*decoded->value);
   }
   return to;
@@ -122,12 +123,26 @@ static OpSchema translate(const onnx::OpSchema& from) {
   return to;
 }
 
+// A schema of ONNX's registry in our terms, once for the process.
+static const OpSchema* translated(const onnx::OpSchema& from) {
+  struct Known {
+    std::mutex mutex;
+    std::unordered_map<const onnx::OpSchema*, std::unique_ptr<const OpSchema>> schemas;
+  };
+  static Known* const known = new Known;
+  const std::lock_guard lock(known->mutex);
+  auto& schema = known->schemas[&from];
+  if (!schema) schema = std::make_unique<const OpSchema>(translate(from));
+  return schema.get();
+}
+
 struct OpTable::Cache {
   // Versions of one operator, newest first.
   using Versions = std::vector<const OpSchema*>;
   std::mutex mutex;
-  std::deque<OpSchema> schemas;
-  std::map<std::string, std::map<std::string, Versions, std::less<>>, std::less<>> by_name;
+  std::deque<OpSchema> declared;
+  using Types = std::map<std::string, Versions, std::less<>>;
+  std::map<std::string, Types, std::less<>> by_name;
 
   const Versions& versions(std::string_view domain, std::string_view type) {
     auto of_domain = by_name.find(domain);
@@ -141,10 +156,27 @@ struct OpTable::Cache {
       const auto* const schema =
           onnx::OpSchemaRegistry::Schema(std::string(type), opset, std::string(domain));
       if (schema == nullptr) break;
-      found.push_back(&schemas.emplace_back(translate(*schema)));
+      found.push_back(translated(*schema));
       opset = schema->SinceVersion() - 1;
     }
     return of_domain->second.emplace(std::string(type), std::move(found)).first->second;
+  }
+
+  // Of an operator whose versions nobody has asked for yet, the others stay untranslated.
+  const OpSchema* in_force(std::string_view domain, std::string_view type, int opset) {
+    const auto of_domain = by_name.find(domain);
+    const auto known =
+        of_domain == by_name.end() ? Types::iterator() : of_domain->second.find(type);
+    if (of_domain == by_name.end() || known == of_domain->second.end()) {
+      register_plugin_operators();
+      const auto* const schema =
+          onnx::OpSchemaRegistry::Schema(std::string(type), opset, std::string(domain));
+      return schema == nullptr ? nullptr : translated(*schema);
+    }
+    for (const OpSchema* schema : known->second) {
+      if (schema->since <= opset) return schema;
+    }
+    return nullptr;
   }
 };
 
@@ -152,10 +184,7 @@ OpTable::OpTable() : cache_(std::make_shared<Cache>()) {}
 
 const OpSchema* OpTable::find(std::string_view domain, std::string_view type, int opset) const {
   const std::lock_guard lock(cache_->mutex);
-  for (const OpSchema* schema : cache_->versions(domain, type)) {
-    if (schema->since <= opset) return schema;
-  }
-  return nullptr;
+  return cache_->in_force(domain, type, opset);
 }
 
 std::vector<const OpSchema*> OpTable::versions(std::string_view domain,
@@ -212,7 +241,7 @@ bool OpTable::declare(OpSchema schema) {
   // ONNX's own operators are what they are; of all others a rule file knows better than we do.
   if (schema.domain.empty() && !versions.empty() && !is_plugin_operator(schema.type)) return false;
   versions.clear();
-  versions.push_back(&cache_->schemas.emplace_back(std::move(schema)));
+  versions.push_back(&cache_->declared.emplace_back(std::move(schema)));
   return true;
 }
 

@@ -31,11 +31,13 @@ static const std::string* intern(std::string_view text) {
   return &*at;
 }
 
-Symbol::Symbol() {
+static const std::string* no_text() {
   static const std::string* const empty = intern("");
-  text_ = empty;
+  return empty;
 }
 
-Symbol::Symbol(std::string_view text) : text_(intern(text)) {}
+Symbol::Symbol() : text_(no_text()) {}
+
+Symbol::Symbol(std::string_view text) : text_(text.empty() ? no_text() : intern(text)) {}
 
 }  // namespace rulec

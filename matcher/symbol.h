@@ -17,8 +17,9 @@ namespace rulec {
 class Symbol {
  public:
   Symbol();
-  explicit Symbol(std::string_view text);
-  Symbol& operator=(std::string_view text) { return *this = Symbol(text); }
+  Symbol(std::string_view text);
+  Symbol(const std::string& text) : Symbol(std::string_view(text)) {}
+  Symbol(const char* text) : Symbol(std::string_view(text)) {}
   Symbol(const Symbol&) = default;
   Symbol& operator=(const Symbol&) = default;
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "matcher/shared_optional.h"
 #include "runtime/dtype.h"
 #include "runtime/shape.h"
 
@@ -27,9 +28,9 @@ struct Type {
   enum class Kind : std::uint8_t { Unknown, Tensor, SparseTensor, Sequence, Optional, Map };
 
   Kind kind = Kind::Unknown;
-  DType dtype = DType::Undefined;             // of the tensor, or of a map's keys
-  std::optional<std::vector<Dim>> dims = {};  // nothing: unknown rank
-  std::shared_ptr<const Type> element = {};   // of a sequence, an optional, a map's values
+  DType dtype = DType::Undefined;              // of the tensor, or of a map's keys
+  SharedOptional<std::vector<Dim>> dims = {};  // nothing: unknown rank
+  std::shared_ptr<const Type> element = {};    // of a sequence, an optional, a map's values
 
   static Type tensor(DType dtype) { return {.kind = Kind::Tensor, .dtype = dtype}; }
   static Type tensor(DType dtype, const Shape& shape);

@@ -34,7 +34,14 @@ using Table = std::unordered_map<const std::string*, Entry>;
 }  // namespace
 
 static const Entry* entry_of(const GraphNode& node) {
-  static const Table table = [] {
+  // Operators of ONNX Runtime's that rewrites make by the thousand.
+  static const Table contributed = [] {
+    Table out;
+    for (const char* type : {"Gelu", "FastGelu", "QuickGelu"})
+      out.emplace(&Symbol(type).str(), Entry{Family::Same, 1});
+    return out;
+  }();
+  static const Table standard = [] {
     Table out;
     const auto add = [&](Family family, int since, std::initializer_list<const char*> types) {
       for (const char* type : types)
@@ -66,7 +73,8 @@ static const Entry* entry_of(const GraphNode& node) {
     add(Family::Constant, 11, {"Constant"});
     return out;
   }();
-  if (!node.domain.empty()) return nullptr;
+  if (!node.domain.empty() && node.domain != "com.microsoft") return nullptr;
+  const Table& table = node.domain.empty() ? standard : contributed;
   const auto found = table.find(&node.type.str());
   return found == table.end() ? nullptr : &found->second;
 }
@@ -122,11 +130,24 @@ static bool broadcast_dims(Dims a, Dims b, std::vector<Dim>& out) {
   return true;
 }
 
-static Type made(DType dtype, std::vector<Dim> dims) {
+static Type made(DType dtype, SharedOptional<std::vector<Dim>> dims) {
   return {.kind = Type::Kind::Tensor, .dtype = dtype, .dims = std::move(dims)};
 }
 
+// Whether broadcasting `from` with `to` gives `to` again, so that its list can be shared.
+static bool fits_in(Dims from, Dims to) {
+  if (from.size() > to.size()) return false;
+  to = to.last(from.size());
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    const bool same = from[i] == to[i] && (from[i].known() || !from[i].symbol.empty());
+    if (from[i].size != 1 && !same) return false;
+  }
+  return true;
+}
+
 static std::optional<Type> broadcast(const Type& a, const Type& b, DType dtype) {
+  if (fits_in(*b.dims, *a.dims)) return made(dtype, a.dims);
+  if (fits_in(*a.dims, *b.dims)) return made(dtype, b.dims);
   std::vector<Dim> dims;
   if (!broadcast_dims(*a.dims, *b.dims, dims)) return std::nullopt;
   return made(dtype, std::move(dims));
@@ -229,13 +250,14 @@ static std::optional<Type> gemm(const GraphNode& node, const Type& a, const Type
   const Dim& inner = (*a.dims)[*turn_a != 0 ? 0 : 1];
   const Dim& other = (*b.dims)[*turn_b != 0 ? 1 : 0];
   if (inner.known() && other.known() && inner.size != other.size) return std::nullopt;
-  return made(a.dtype, {(*a.dims)[*turn_a != 0 ? 1 : 0], (*b.dims)[*turn_b != 0 ? 0 : 1]});
+  return made(a.dtype,
+              std::vector<Dim>{(*a.dims)[*turn_a != 0 ? 1 : 0], (*b.dims)[*turn_b != 0 ? 0 : 1]});
 }
 
 static std::optional<Type> cast(const GraphNode& node, const Type& from) {
   const auto to = integer(node, "to", 0);
   if (!to || *to <= 0 || *to > static_cast<std::int64_t>(DType::I2)) return std::nullopt;
-  return made(static_cast<DType>(*to), *from.dims);
+  return made(static_cast<DType>(*to), from.dims);
 }
 
 std::optional<Type> type_of_result(const Model& model, const GraphNode& node, int opset) {

@@ -2,8 +2,13 @@
 #include "matcher/wire.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace rulec::wire {
+
+// Below a page a copy is cheaper than one more piece.
+static constexpr std::size_t least_view = 4096;
+static constexpr std::size_t largest_block = std::size_t{1} << 18;
 
 bool Reader::fail() {
   failed_ = true;
@@ -100,50 +105,58 @@ void Writer::bytes(std::uint32_t number, std::string_view value) {
   bytes_ += value;
 }
 
+void Writer::seal() {
+  if (bytes_.empty()) return;
+  before_ += bytes_.size();
+  sealed_.push_back(std::make_shared<const std::string>(std::exchange(bytes_, {})));
+  pieces_.push_back(*sealed_.back());
+}
+
 void Writer::view(std::uint32_t number, std::string_view value) {
-  // Below a page a copy is cheaper than one more piece.
-  if (value.size() < 4096) return bytes(number, value);
+  if (value.size() < least_view) return bytes(number, value);
   tag(number, Kind::Bytes);
   put_varint(value.size());
-  pieces_.push_back({.at = bytes_.size(), .view = value});
-  viewed_ += value.size();
+  seal();
+  pieces_.push_back(value);
+  before_ += value.size();
 }
 
 void Writer::message(std::uint32_t number, const Writer& nested) {
   tag(number, Kind::Bytes);
   put_varint(nested.size());
-  for (const Piece& piece : nested.pieces_) {
-    pieces_.push_back({.at = bytes_.size() + piece.at, .view = piece.view});
+  append(nested);
+}
+
+void Writer::append(const Writer& fields) {
+  if (!fields.pieces_.empty()) {
+    seal();
+    pieces_.insert(pieces_.end(), fields.pieces_.begin(), fields.pieces_.end());
+    sealed_.insert(sealed_.end(), fields.sealed_.begin(), fields.sealed_.end());
+    before_ += fields.before_;
   }
-  viewed_ += nested.viewed_;
-  bytes_ += nested.bytes_;
+  bytes_ += fields.bytes_;
+  if (bytes_.size() >= largest_block) seal();
 }
 
 void Writer::clear() {
   bytes_.clear();
   pieces_.clear();
-  viewed_ = 0;
+  sealed_.clear();
+  before_ = 0;
 }
 
 std::vector<std::string_view> Writer::pieces() const {
-  std::vector<std::string_view> all;
-  std::size_t done = 0;
-  const std::string_view own = bytes_;
-  for (const Piece& piece : pieces_) {
-    if (piece.at != done) all.push_back(own.substr(done, piece.at - done));
-    all.push_back(piece.view);
-    done = piece.at;
-  }
-  if (done != own.size()) all.push_back(own.substr(done));
+  std::vector<std::string_view> all = pieces_;
+  if (!bytes_.empty()) all.push_back(bytes_);
   return all;
 }
 
 std::string Writer::joined() const {
   std::string all;
   all.reserve(size());
-  for (const std::string_view piece : pieces())
+  for (const std::string_view piece : pieces_)
     all += piece;
-  return all;
+  return all += bytes_;
 }
 
 }  // namespace rulec::wire

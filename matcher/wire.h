@@ -14,6 +14,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,12 +56,6 @@ std::size_t count_varints(std::string_view packed);
 
 class Writer {
  public:
-  // A payload that is not copied: it stands at `at` of bytes(), between what is before and after.
-  struct Piece {
-    std::size_t at = 0;
-    std::string_view view;
-  };
-
   void varint(std::uint32_t number, std::uint64_t value);
   void integer(std::uint32_t number, std::int64_t value) {
     varint(number, static_cast<std::uint64_t>(value));
@@ -74,11 +69,11 @@ class Writer {
   }
   void message(std::uint32_t number, const Writer& nested);
   void raw(std::string_view fields) { bytes_ += fields; }  // whole fields, already encoded
+  void append(const Writer& fields);                       // the same, in another writer
 
-  std::size_t size() const { return bytes_.size() + viewed_; }
+  std::size_t size() const { return before_ + bytes_.size(); }
   void clear();
-  const std::string& own_bytes() const { return bytes_; }
-  // Everything in order, as views.
+  // Everything in order, as views; they live as long as the writer, unchanged.
   std::vector<std::string_view> pieces() const;
   std::string joined() const;
 
@@ -87,9 +82,14 @@ class Writer {
   void tag(std::uint32_t number, Kind kind) {
     put_varint((static_cast<std::uint64_t>(number) << 3) | static_cast<std::uint64_t>(kind));
   }
+  void seal();
+
+  // What was written, in order: views of payloads elsewhere and of sealed blocks, which no growth
+  // moves and writers around this one share, then `bytes_`.
+  std::vector<std::string_view> pieces_;
+  std::vector<std::shared_ptr<const std::string>> sealed_;
+  std::size_t before_ = 0;  // bytes of all pieces
   std::string bytes_;
-  std::vector<Piece> pieces_;
-  std::size_t viewed_ = 0;
 };
 
 }  // namespace rulec::wire

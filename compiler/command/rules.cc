@@ -194,26 +194,32 @@ static void check_opsets(const RuleFiles& files, std::int64_t opset, RewriteRepo
   }
 }
 
+static double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags,
                             std::optional<std::int64_t> most_firings) {
   Rewritten out;
   auto made = edits_of(flags);
   if (auto* status = std::get_if<int>(&made)) return *status;
   const FlagEdits& edits = std::get<FlagEdits>(made);
-  // The model is read, and ONNX's operators are made known, while rules are parsed.
+  // Rules are parsed, and ONNX's operators are made known, while the model is read. Reading it is
+  // this thread's part: a large one takes memory that others would have to ask for bit by bit.
   const std::future<void> knowing = std::async(std::launch::async, register_plugin_operators);
-  double load_seconds = 0;
-  std::future<Result<Model>> reading = std::async(std::launch::async, [&] {
+  std::future<Or<LoadedRules>> compiling = std::async(std::launch::async, [&] {
     const auto start = std::chrono::steady_clock::now();
-    auto model = import_onnx(path);
-    load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    return model;
+    auto rules = load_rules(flags.rules, edits);
+    out.compile_seconds = seconds_since(start);
+    return rules;
   });
-  Progress compiling("compiling rules");
-  auto rules = load_rules(flags.rules, edits);
+  Progress loading("reading the model");
+  const auto start = std::chrono::steady_clock::now();
+  auto model = import_onnx(path);
+  out.load_seconds = seconds_since(start);
+  auto rules = compiling.get();
   if (auto* status = std::get_if<int>(&rules)) return *status;
   out.rules = std::move(std::get<LoadedRules>(rules));
-  out.compile_seconds = compiling.seconds();
 
   for (const std::string& expect : flags.expect) {
     const std::size_t equals = expect.rfind('=');
@@ -246,8 +252,6 @@ Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags,
       phase.expect.clear();
   }
 
-  Progress loading("reading the model");
-  auto model = reading.get();
   if (!model) {
     complain("{}", model.error().message);
     return input_fault;
@@ -255,7 +259,6 @@ Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags,
   out.model = std::move(*model);
   out.nodes_before = static_cast<std::int64_t>(out.model.live_nodes());
   out.opset = out.model.opset("");
-  out.load_seconds = load_seconds;
   warn(model_warnings(out.model));
   if (out.rules.compiled.rules.phases.empty()) return out;
 

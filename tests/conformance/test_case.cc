@@ -41,7 +41,7 @@ static std::set<std::string> operators_of(const Model& model, std::string& missi
       const GraphNode& node = model.node(id);
       if (is_function(model, node)) continue;
       const std::string name =
-          node.domain.empty() ? node.type : fmt::format("{}.{}", node.domain, node.type);
+          node.domain.empty() ? node.type.str() : fmt::format("{}.{}", node.domain, node.type);
       found.insert(name);
       if (generic::find_kernel(node.domain, node.type) == nullptr) missing = name;
     }

@@ -51,11 +51,31 @@ TEST(Wire, LargePayloadsAreReferredTo) {
   copied.bytes(1, "before");
   copied.message(5, copied_inner);
   copied.bytes(2, "after");
-  EXPECT_EQ(outer.joined(), copied.own_bytes());
+  EXPECT_EQ(outer.joined(), copied.joined());
   bool referred = false;
   for (const std::string_view piece : outer.pieces())
     referred |= piece.data() == large.data();
   EXPECT_TRUE(referred);
+}
+
+// A large message comes in blocks that the one around it takes without a copy.
+TEST(Wire, LargeMessagesAreNotMoved) {
+  Writer inner;
+  std::string expected;
+  for (int i = 0; i < 20000; ++i) {
+    Writer one;
+    one.bytes(1, "a text of some length, number " + std::to_string(i));
+    inner.message(7, one);
+    expected += "\x3a" + std::string(1, static_cast<char>(one.size())) + one.joined();
+  }
+  EXPECT_GT(inner.pieces().size(), 1U);
+  Writer outer, appended;
+  outer.message(3, inner);
+  appended.append(inner);
+  EXPECT_EQ(inner.joined(), expected);
+  EXPECT_EQ(appended.joined(), expected);
+  EXPECT_EQ(outer.joined().substr(outer.size() - expected.size()), expected);
+  EXPECT_EQ(outer.pieces()[1].data(), inner.pieces()[0].data());
 }
 
 TEST(Wire, BrokenBytesFail) {
