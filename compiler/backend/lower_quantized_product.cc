@@ -52,6 +52,17 @@ static bool read_weights(Lowering& l, const GraphNode& n, std::size_t i, const T
   return true;
 }
 
+// How far a stored number times its scale is from what f32 has for it, at most.
+static double largest_rounding(const kernels::Quantization& q, std::int32_t least) {
+  double largest = 0;
+  for (std::int32_t i = least; i < least + 256; ++i) {
+    const double exact = static_cast<double>(i - q.zero) * static_cast<double>(q.scale);
+    const float rounded = static_cast<float>(i - q.zero) * q.scale;
+    largest = std::max(largest, std::abs(static_cast<double>(rounded) - exact));
+  }
+  return largest;
+}
+
 // Biases and coefficients for the kernel; false where a sum may leave 32 bits, or where the
 // roundings of the nodes may matter for too many results.
 static bool prepare_sums(const Product& p, DType input, Tensor& bias, Tensor& coefficients) {
@@ -64,14 +75,20 @@ static bool prepare_sums(const Product& p, DType input, Tensor& bias, Tensor& co
   const std::int32_t least = input == DType::I8 ? -128 : 0;
   const double farthest = std::max(p.x.zero - least, least + 255 - p.x.zero);
   const double x_scale = static_cast<double>(p.x.scale), y_scale = static_cast<double>(p.y.scale);
+  const double x_off = largest_rounding(p.x, least);
   const std::int64_t each = p.ic * p.taps;
   for (std::int64_t o = 0; o < padded; ++o)
     set(QuantizedCoefficient::Limit, o, 1);  // never
   for (std::int64_t o = 0; o < p.oc; ++o) {
-    double size = 0;
-    for (std::int64_t k = 0; k < each; ++k)
-      size += std::abs(p.weights[static_cast<std::size_t>(o * each + k)]);
     const auto at = static_cast<std::size_t>(o);
+    double size = 0, w_off = 0;
+    for (std::int64_t k = 0; k < each; ++k) {
+      const std::int16_t w = p.weights[static_cast<std::size_t>(o * each + k)];
+      const float rounded = static_cast<float>(w) * p.scales[at];
+      size += std::abs(w);
+      w_off += std::abs(static_cast<double>(rounded) -
+                        static_cast<double>(w) * static_cast<double>(p.scales[at]));
+    }
     const std::int32_t start = p.sum.empty() ? 0 : p.sum[at];
     if (size * farthest + std::abs(static_cast<double>(start)) >= 0x1p31) return false;
     bias.mutable_data<std::int32_t>()[o] = start;
@@ -82,11 +99,13 @@ static bool prepare_sums(const Product& p, DType input, Tensor& bias, Tensor& co
     set(QuantizedCoefficient::Offset, o, b / y_scale);
     set(QuantizedCoefficient::WeightScale, o, w_scale);
     set(QuantizedCoefficient::Bias, o, b);
-    // Each factor of a product is off by half a unit in the last place of f32, so the sum by twice
-    // that of the sum of magnitudes; then it and the quotient are rounded. Beyond 600 steps the
-    // result is one end of its range anyway.
+    // Both factors of a product are rounded to f32: how far off weights are is known, and stored
+    // numbers at most. Then the sum and the quotient are rounded; beyond 600 steps the result is
+    // one end of its range anyway.
     const double steps = size * farthest * x_scale * w_scale / y_scale;
-    const double off = 0x1p-24 * (2.2 * steps + 1300) + 1e-15 * (steps + std::abs(b) / y_scale);
+    const double products = (farthest * x_scale + x_off) * w_off + x_off * size * w_scale;
+    const double off =
+        1.001 * products / y_scale + 0x1p-24 * 1300 + 1e-15 * (steps + std::abs(b) / y_scale);
     if (off > 0.1 || std::abs(b) > 1e30) return false;
     set(QuantizedCoefficient::Limit, o, 0.5 - off);
   }
