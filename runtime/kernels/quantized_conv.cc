@@ -9,8 +9,8 @@ namespace rulec::kernels::RULEC_ISA {
 namespace {
 
 template <int pixels>
-void dense_sums(const Work& k, const Place& at, std::int64_t pairs, const std::int16_t* w,
-                const std::int32_t* bias, Sums& sums) {
+void dense_sums(const Work& k, const Place& at, const Pixels& first, std::int64_t pairs,
+                const std::int16_t* w, const std::int32_t* bias, Sums& sums) {
   Ints total[pixels][int_vectors];
 #pragma GCC unroll 12
   for (int i = 0; i < pixels; ++i) {
@@ -20,7 +20,11 @@ void dense_sums(const Work& k, const Place& at, std::int64_t pairs, const std::i
   }
   for (std::int64_t ky = 0; ky < k.p.kernel_h; ++ky) {
     for (std::int64_t kx = 0; kx < k.p.kernel_w; ++kx) {
-      const std::int16_t* x = at.first + ky * at.tap_row + kx * at.tap_column;
+      const std::int64_t tap = ky * at.tap_row + kx * at.tap_column;
+      const std::int16_t* x[pixels];
+#pragma GCC unroll 12
+      for (int i = 0; i < pixels; ++i)
+        x[i] = first[i] + tap;
       for (std::int64_t c = 0; c < pairs; ++c) {
         Ints weight[int_vectors];
 #pragma GCC unroll 4
@@ -29,7 +33,7 @@ void dense_sums(const Work& k, const Place& at, std::int64_t pairs, const std::i
         w += 32;
 #pragma GCC unroll 12
         for (int i = 0; i < pixels; ++i) {
-          const Ints value = pair_of(x + i * at.pixel + c * 2);
+          const Ints value = pair_of(x[i] + c * 2);
 #pragma GCC unroll 4
           for (int v = 0; v < int_vectors; ++v)
             total[i][v] = dot_pairs(total[i][v], value, weight[v]);
@@ -80,16 +84,16 @@ void run_matrix(const KernelCall& call, const Work& k) {
         x[i * depth + k.c] = 0;
       }
     }
-    const Place at = {x, depth, 0, 0};
+    const Place at = {x, depth, 0, 0, 0, count};
     const std::int64_t first = index % d.groups * d.group;
     for (std::int64_t b = first; b < smaller(first + d.group, k.padded / 16); ++b) {
       const std::int16_t* w = k.weights + b * pairs * 32;
-      run_row(k, block_of(k, b * 16), at, pairs, count, w, b * 16, k.out + from * k.oc + b * 16,
-              each_dense, [&](const std::int16_t* pixel, std::int64_t o) {
-                const auto scale =
-                    static_cast<float>(k.row(QuantizedCoefficient::WeightScale)[b * 16 + o]);
-                return dense_by_definition(k, at, pairs, pixel, w + o * 2, scale);
-              });
+      run_pixels(k, block_of(k, b * 16), at, pairs, count, w, b * 16, k.out + from * k.oc + b * 16,
+                 each_dense, [&](const std::int16_t* pixel, std::int64_t o) {
+                   const auto scale =
+                       static_cast<float>(k.row(QuantizedCoefficient::WeightScale)[b * 16 + o]);
+                   return dense_by_definition(k, at, pairs, pixel, w + o * 2, scale);
+                 });
     }
   };
   run_chunks(call, d.parts * d.groups, products_of(k, k.c), chunk);
@@ -133,17 +137,19 @@ void run_windows(const KernelCall& call, const Work& k) {
     for (std::int64_t b = group * d.group; b < smaller((group + 1) * d.group, k.padded / 16); ++b) {
       const std::int16_t* w = k.weights + b * taps * pairs * 32;
       const Block block = block_of(k, b * 16);
-      for (std::int64_t i = 0; i < count; ++i) {
-        const Place at = {x + i * k.p.stride_h * line, k.p.stride_w * depth, k.p.dilation_h * line,
-                          k.p.dilation_w * depth};
-        std::uint8_t* out = k.out + ((image * k.oh + row + i) * k.ow) * k.oc + b * 16;
-        run_row(k, block, at, pairs, k.ow, w, b * 16, out, each_dense,
-                [&](const std::int16_t* pixel, std::int64_t o) {
-                  const auto scale =
-                      static_cast<float>(k.row(QuantizedCoefficient::WeightScale)[b * 16 + o]);
-                  return dense_by_definition(k, at, pairs, pixel, w + o * 2, scale);
-                });
-      }
+      const Place at = {x,
+                        k.p.stride_w * depth,
+                        k.p.dilation_h * line,
+                        k.p.dilation_w * depth,
+                        k.p.stride_h * line,
+                        k.ow};
+      std::uint8_t* out = k.out + ((image * k.oh + row) * k.ow) * k.oc + b * 16;
+      run_pixels(k, block, at, pairs, count * k.ow, w, b * 16, out, each_dense,
+                 [&](const std::int16_t* pixel, std::int64_t o) {
+                   const auto scale =
+                       static_cast<float>(k.row(QuantizedCoefficient::WeightScale)[b * 16 + o]);
+                   return dense_by_definition(k, at, pairs, pixel, w + o * 2, scale);
+                 });
     }
   };
   run_chunks(call, k.n * d.parts * d.groups, products_of(k, k.c), chunk);

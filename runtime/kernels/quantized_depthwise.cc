@@ -7,8 +7,8 @@ namespace rulec::kernels::RULEC_ISA {
 namespace {
 
 template <int pixels>
-void depthwise_sums(const Work& k, const Place& at, std::int64_t, const std::int16_t* w,
-                    const std::int32_t* bias, Sums& sums) {
+void depthwise_sums(const Work& k, const Place& at, const Pixels& first, std::int64_t,
+                    const std::int16_t* w, const std::int32_t* bias, Sums& sums) {
   Ints total[pixels][int_vectors];
 #pragma GCC unroll 12
   for (int i = 0; i < pixels; ++i) {
@@ -18,14 +18,14 @@ void depthwise_sums(const Work& k, const Place& at, std::int64_t, const std::int
   }
   for (std::int64_t ky = 0; ky < k.p.kernel_h; ++ky) {
     for (std::int64_t kx = 0; kx < k.p.kernel_w; kx += 2) {
-      const std::int16_t* x = at.first + ky * at.tap_row + kx * at.tap_column;
+      const std::int64_t tap = ky * at.tap_row + kx * at.tap_column;
 #pragma GCC unroll 4
       for (int v = 0; v < int_vectors; ++v) {
         const Ints weight = load_ints(w + v * int_lanes * 2);
 #pragma GCC unroll 12
         for (int i = 0; i < pixels; ++i) {
           total[i][v] =
-              dot_pairs(total[i][v], load_ints(x + i * at.pixel + v * int_lanes * 2), weight);
+              dot_pairs(total[i][v], load_ints(first[i] + tap + v * int_lanes * 2), weight);
         }
       }
       w += 32;
@@ -130,17 +130,19 @@ void quantized_depthwise(const KernelCall& call) {
       }
       const std::int16_t* w = k.weights + b * k.p.kernel_h * pairs * 32;
       const Block block = block_of(k, b * 16);
-      for (std::int64_t i = 0; i < count; ++i) {
-        const Place at = {x + i * k.p.stride_h * line, k.p.stride_w * std::int64_t{32},
-                          k.p.dilation_h * line, k.p.dilation_w * std::int64_t{32}};
-        std::uint8_t* out = k.out + ((image * k.oh + row + i) * k.ow) * k.oc + b * 16;
-        run_row(k, block, at, pairs, k.ow, w, b * 16, out, each_depthwise,
-                [&](const std::int16_t* pixel, std::int64_t o) {
-                  const auto scale =
-                      static_cast<float>(k.row(QuantizedCoefficient::WeightScale)[b * 16 + o]);
-                  return depthwise_by_definition(k, at, pixel + o * 2, w + o * 2, scale);
-                });
-      }
+      const Place at = {x,
+                        k.p.stride_w * std::int64_t{32},
+                        k.p.dilation_h * line,
+                        k.p.dilation_w * std::int64_t{32},
+                        k.p.stride_h * line,
+                        k.ow};
+      std::uint8_t* out = k.out + ((image * k.oh + row) * k.ow) * k.oc + b * 16;
+      run_pixels(k, block, at, pairs, count * k.ow, w, b * 16, out, each_depthwise,
+                 [&](const std::int16_t* pixel, std::int64_t o) {
+                   const auto scale =
+                       static_cast<float>(k.row(QuantizedCoefficient::WeightScale)[b * 16 + o]);
+                   return depthwise_by_definition(k, at, pixel + o * 2, w + o * 2, scale);
+                 });
     }
   };
   run_chunks(call, k.n * d.parts * d.groups, products_of(k, 1) * 4, chunk);

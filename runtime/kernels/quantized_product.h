@@ -5,7 +5,7 @@
 // division of their loops, and the way from a tile of sums to stored numbers. Not the sums.
 //
 //   const Work k = work_of(call);
-//   run_row(k, block_of(k, channel), at, count, weights, channel, out, sums_of, slow);
+//   run_pixels(k, block_of(k, channel), at, count, weights, channel, out, sums_of, slow);
 
 #include <utility>
 
@@ -40,7 +40,10 @@ struct Place {
   const std::int16_t* first;         // the first tap of the first pixel
   std::int64_t pixel;                // to the next pixel of the output's row
   std::int64_t tap_row, tap_column;  // to the next tap below, to the right
+  std::int64_t row, width;           // to the next row of the output, which has so many pixels
 };
+// The first taps of the pixels of a tile.
+using Pixels = const std::int16_t* [most_pixels];
 
 RULEC_INLINE Work work_of(const KernelCall& call) {
   Work k;
@@ -222,26 +225,35 @@ RULEC_INLINE void finish(const Work& k, const Block& of, std::int64_t channel, i
   }
 }
 
-using SumsOf = void (*)(const Work&, const Place&, std::int64_t pairs, const std::int16_t*,
-                        const std::int32_t*, Sums&);
+using SumsOf = void (*)(const Work&, const Place&, const Pixels&, std::int64_t pairs,
+                        const std::int16_t*, const std::int32_t*, Sums&);
 struct EachSums {
   SumsOf of[most_pixels];  // the first of one pixel
 };
 
-// Channels channel … channel+15 of `count` neighbours in a row of the output.
+// Channels channel … channel+15 of `count` pixels of the output, which may be of several rows.
 template <typename F>
-RULEC_INLINE void run_row(const Work& k, const Block& block, Place at, std::int64_t pairs,
-                          std::int64_t count, const std::int16_t* w, std::int64_t channel,
-                          std::uint8_t* out, const EachSums& sums_of, F slow) {
+RULEC_INLINE void run_pixels(const Work& k, const Block& block, const Place& at, std::int64_t pairs,
+                             std::int64_t count, const std::int16_t* w, std::int64_t channel,
+                             std::uint8_t* out, const EachSums& sums_of, F slow) {
   const std::int64_t tiles = ceil_div(count, most_pixels), least = count / tiles;
   const std::int64_t larger_ones = count % tiles;
   alignas(64) Sums sums;
+  Pixels x;
+  const std::int16_t* row = at.first;
+  std::int64_t column = 0;
   for (std::int64_t tile = 0; tile < tiles; ++tile) {
     const auto pixels = static_cast<int>(least + (tile < larger_ones ? 1 : 0));
-    sums_of.of[pixels - 1](k, at, pairs, w, k.bias + channel, sums);
+    for (int i = 0; i < pixels; ++i) {
+      x[i] = row + column * at.pixel;
+      if (++column == at.width) {
+        column = 0;
+        row += at.row;
+      }
+    }
+    sums_of.of[pixels - 1](k, at, x, pairs, w, k.bias + channel, sums);
     finish(k, block, channel, pixels, sums, out,
-           [&](int i, std::int64_t o) { return slow(at.first + i * at.pixel, o); });
-    at.first += pixels * at.pixel;
+           [&](int i, std::int64_t o) { return slow(x[i], o); });
     out += pixels * k.oc;
   }
 }
