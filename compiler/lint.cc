@@ -26,6 +26,7 @@ void Linter::run() {
     generated_names(rule);
     never_true(rule);
     alternatives(rule);
+    idle_alternatives(rule);
   }
   for (const Phase& phase : rules_.phases) {
     rule_pairs(phase);
@@ -159,6 +160,15 @@ static constexpr Reading readings[] = {
     {"BatchNormalization", "momentum", "training_mode", -1},
 };
 
+// A shape that says which sizes are copied: `allowzero` tells how to read its zeros.
+static bool holds_zero(const Pattern& literal) {
+  const auto* list = std::get_if<std::vector<Literal>>(&literal.literal.value);
+  return list == nullptr || std::any_of(list->begin(), list->end(), [](const Literal& item) {
+           const auto* size = std::get_if<std::int64_t>(&item.value);
+           return size == nullptr || *size == 0;
+         });
+}
+
 // Whether the rule compares what the attribute reads, drops it, or speaks of it in a guard.
 static bool is_settled(const RuleSet& rules, const Rule& rule, const Pattern& pattern,
                        std::string_view name) {
@@ -186,6 +196,8 @@ static bool is_settled(const RuleSet& rules, const Rule& rule, const Pattern& pa
     for (std::size_t i = 0; i < pattern.children.size(); ++i) {
       if (static_cast<int>(pattern.input_of(i)) != reading.operand) continue;
       const Pattern& child = rules[pattern.children[i]];
+      if (child.kind == Pattern::Kind::Literal && reading.op == "Reshape")
+        return !holds_zero(child);
       return child.kind == Pattern::Kind::Any || (child.slot && guarded(child.slot));
     }
     return false;

@@ -34,6 +34,7 @@ class Linter {
   void never_true(const Rule& rule);
   // lint_order.cc: rules among one another
   void alternatives(const Rule& rule);
+  void idle_alternatives(const Rule& rule);
   void rule_pairs(const Phase& phase);
   void rule_cycles(const Phase& phase);
 

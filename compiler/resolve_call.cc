@@ -7,13 +7,22 @@
 #include "compiler/resolver.h"
 #include "matcher/edit_distance.h"
 #include "matcher/guard.h"
+#include "matcher/guard_calls.h"
 
 namespace rulec {
 
 ExprId Resolver::resolve_postfix(const ast::Postfix& postfix, Span span, Where where) {
   std::size_t used = 0;
   ExprId out;
-  if (const auto* name = std::get_if<ast::Name>(&postfix.base->value)) {
+  const auto dotted = qualified(postfix);
+  const auto* dotted_call = dotted && dotted->second < postfix.suffixes.size()
+                                ? std::get_if<ast::Call>(&postfix.suffixes[dotted->second])
+                                : nullptr;
+  if (dotted_call != nullptr) {
+    out = resolve_call(dotted->first, *dotted_call,
+                       {dotted->first.span.begin, dotted_call->span.end}, where);
+    used = dotted->second + 1;
+  } else if (const auto* name = std::get_if<ast::Name>(&postfix.base->value)) {
     const auto slot = scope_.names.find(name->text);
     const bool is_node =
         slot != scope_.names.end() && ((*scope_.slots)[slot->second.index].kind == SlotKind::Node ||
@@ -67,9 +76,12 @@ ExprId Resolver::resolve_postfix(const ast::Postfix& postfix, Span span, Where w
         }
       out = add(std::move(method));
     } else {
-      diagnostics().error(
-          DiagnosticKind::NotSupported, span,
-          "only an operator or a captured node may be followed by `(` or `{{` here");
+      const auto* head = std::get_if<ast::Name>(&postfix.base->value);
+      const bool said = head && !scope_.names.contains(head->text) && !find_param(head->text);
+      if (!said)
+        diagnostics().error(
+            DiagnosticKind::NotSupported, span,
+            "only an operator or a captured node may be followed by `(` or `{{` here");
     }
   }
   return out;
@@ -88,15 +100,16 @@ ExprId Resolver::resolve_call(const ast::Name& name, const ast::Call& call, Span
   if (std::find(known.begin(), known.end(), name.text) == known.end()) {
     for (const Declared* file : visible()) {
       for (const auto& [declared, predicate] : file->predicates)
-        known.push_back(declared);
+        if (!is_private(*file, declared)) known.push_back(declared);
       if (where == Where::Replacement)
         for (const auto& [declared, id] : file->templates)
-          known.push_back(declared);
+          if (!is_private(*file, declared)) known.push_back(declared);
     }
     const std::string near = nearest_name(name.text, known);
     diagnostics()
-        .error(DiagnosticKind::UnknownFunction, name.span, "there is no function or {} `{}`",
-               where == Where::Replacement ? "template" : "predicate", name.text)
+        .error(DiagnosticKind::UnknownFunction, name.span, "there is no function or {} `{}`{}",
+               where == Where::Replacement ? "template" : "predicate", name.text,
+               is_hidden(name.text) ? "; one that begins with `_` is for its own package" : "")
         .suggest(near);
     return literal({}, span);
   }
@@ -119,6 +132,16 @@ ExprId Resolver::resolve_call(const ast::Name& name, const ast::Call& call, Span
                           "types of operands belong in patterns and tests");
     }
   }
+  const auto arity = function_arity(name.text);
+  const std::size_t given = out.operands.size() + out.named.size();
+  const bool spreads = std::any_of(out.spread.begin(), out.spread.end(), [](bool s) { return s; });
+  if (arity && !spreads && (given < arity->first || given > arity->second))
+    diagnostics().error(DiagnosticKind::WrongArity, span, "`{}` takes {} argument{}, not {}",
+                        name.text,
+                        arity->first == arity->second ? fmt::format("{}", arity->first)
+                        : given < arity->first        ? fmt::format("at least {}", arity->first)
+                                                      : fmt::format("at most {}", arity->second),
+                        arity->first == 1 && arity->second == 1 ? "" : "s", given);
   return add(std::move(out));
 }
 

@@ -244,6 +244,12 @@ ExprId Resolver::resolve_name(const ast::Name& name, Where where) {
     out.name = name.text;
     return add(std::move(out));
   }
+  if (scope_.later_lets.contains(name.text)) {
+    diagnostics().error(
+        DiagnosticKind::UnboundName, name.span,
+        "`{}` is bound by a `let` that stands behind this one; write that one first", name.text);
+    return literal({}, name.span);
+  }
   std::vector<std::string> known;
   for (const auto& [bound, slot] : scope_.names)
     known.push_back(bound);
@@ -252,8 +258,9 @@ ExprId Resolver::resolve_name(const ast::Name& name, Where where) {
   const std::string near = nearest_name(name.text, known);
   diagnostics()
       .error(DiagnosticKind::UnboundName, name.span,
-             "`{}` is not bound by the pattern, a `let` or a `param`", name.text)
-      .suggest(near);
+             "`{}` is not bound by the pattern, a `let` or a `param`{}", name.text,
+             scope_.of_test ? "; an operand of a test has a type, as in `x : f32[2, 3]`" : "")
+      .suggest(scope_.of_test ? "" : near);
   return literal({}, name.span);
 }
 
@@ -281,8 +288,10 @@ ExprId Resolver::resolve_op_word(const ast::OpName& name, Where where) {
     return literal({}, name.span);
   }
   if (where == Where::Guard || where == Where::Let || where == Where::Predicate)
-    diagnostics().error(DiagnosticKind::UnboundName, name.span,
-                        "`{}` is no dimension that the pattern names", name.text());
+    diagnostics()
+        .error(DiagnosticKind::UnboundName, name.span,
+               "`{}` is no dimension that the pattern names", name.text())
+        .suggest(usual_dtype(name.type));
   out.kind = Expr::Kind::Word;
   out.name = name.text();
   return add(std::move(out));

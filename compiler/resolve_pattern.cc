@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Patterns: what binds, what compares, which operators exist.
 #include <algorithm>
+#include <cctype>
 
 #include "compiler/overloaded.h"
 #include "compiler/resolver.h"
@@ -40,7 +41,9 @@ OpName Resolver::resolve_op(const ast::OpName& op) {
     const std::string prefix = domain.empty() ? "" : domain + "::";
     if (domain.empty() || !near.empty())
       diagnostics()
-          .error(DiagnosticKind::UnknownOperator, op.span, "`{}` is not an operator", op.text())
+          .error(
+              DiagnosticKind::UnknownOperator, op.span, "`{}` is not an operator{}", op.text(),
+              op.type.size() == 1 ? "; what a rule captures begins with a lower-case letter" : "")
           .suggest(near.empty() ? "" : prefix + near);
     else
       diagnostics().error(DiagnosticKind::UnknownOperator, op.span,
@@ -49,6 +52,20 @@ OpName Resolver::resolve_op(const ast::OpName& op) {
                           op.text(), op.text());
   }
   return {domain, op.type};
+}
+
+std::string usual_dtype(std::string_view name) {
+  std::string lower;
+  for (const char c : name)
+    lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  static const std::map<std::string, std::string, std::less<>> usual = {
+      {"float", "f32"},  {"float32", "f32"},  {"double", "f64"},    {"float64", "f64"},
+      {"half", "f16"},   {"float16", "f16"},  {"bfloat16", "bf16"}, {"int8", "i8"},
+      {"int16", "i16"},  {"int32", "i32"},    {"int64", "i64"},     {"long", "i64"},
+      {"uint8", "u8"},   {"byte", "u8"},      {"uint16", "u16"},    {"uint32", "u32"},
+      {"uint64", "u64"}, {"boolean", "bool"}, {"str", "string"}};
+  const auto found = usual.find(lower);
+  return found == usual.end() ? std::string() : found->second;
 }
 
 TypePattern Resolver::resolve_type(const ast::Type& type) {
@@ -64,10 +81,12 @@ TypePattern Resolver::resolve_type(const ast::Type& type) {
     } else if (auto other = others.find(name.text); other != others.end()) {
       out.dtypes.push_back(other->second);
     } else {
-      diagnostics().error(DiagnosticKind::UnknownType, name.span,
-                          "`{}` is not an element type; they are f32 f16 bf16 f64 i8 … u64 bool "
-                          "string and the 8- and 4-bit ones",
-                          name.text);
+      diagnostics()
+          .error(DiagnosticKind::UnknownType, name.span,
+                 "`{}` is not an element type; they are f32 f16 bf16 f64 i8 … u64 bool "
+                 "string and the 8- and 4-bit ones",
+                 name.text)
+          .suggest(usual_dtype(name.text));
     }
   }
   for (const ast::Dims& dims : type.shapes) {
@@ -267,8 +286,16 @@ void Resolver::resolve_tail(const ast::Tail& tail, Pattern& pattern) {
   }
   if (tail.attrs) resolve_attributes(*tail.attrs, pattern);
   place_arguments(pattern);
+  // What `and` joins stands by itself, so that each body that is spoken of binds its names.
+  const auto add_predicate = [&](const auto& self, ExprId id) -> void {
+    const Expr& expr = out_.rules[id];
+    if (expr.kind != Expr::Kind::Apply || expr.op != Operator::And)
+      return pattern.predicates.push_back(id);
+    for (const ExprId part : std::vector<ExprId>(expr.operands))
+      self(self, part);
+  };
   for (const ast::Expr& predicate : tail.preds)
-    pattern.predicates.push_back(resolve_expr(predicate, Where::Predicate));
+    add_predicate(add_predicate, resolve_expr(predicate, Where::Predicate));
 }
 
 // Operands that moved between attribute and input and are written in braces take no place among the

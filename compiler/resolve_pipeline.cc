@@ -188,9 +188,16 @@ Resolver::Members Resolver::find_members(const Declared& file, std::string_view 
     if (!own.empty() && other.file && files_.files[other.index].package == own &&
         of_file(other, name))
       return out;
-  for (std::size_t import : files_.files[file.index].imports) {
+  // An alias stands for what it names; `_` names are for the files of their package.
+  const RuleFile& here = files_.files[file.index];
+  std::vector<std::pair<std::size_t, std::string>> imported;
+  for (const auto& [alias, files] : here.aliases)
+    for (const std::size_t import : files)
+      imported.emplace_back(import, alias);
+  for (const std::size_t import : here.imports)
+    imported.emplace_back(import, files_.files[import].package);
+  for (const auto& [import, package] : imported) {
     const Declared& owner = declared_[import];
-    const std::string& package = files_.files[import].package;
     if (!owner.file || package.empty()) continue;
     if (name == package) {
       out.found = true;
@@ -203,9 +210,12 @@ Resolver::Members Resolver::find_members(const Declared& file, std::string_view 
       out.rules.insert(out.rules.end(), owner.all_rules.begin(), owner.all_rules.end());
       continue;
     }
-    if (name.starts_with(package) && name.size() > package.size() && name[package.size()] == '.' &&
-        of_file(owner, name.substr(package.size() + 1)))
-      return out;
+    if (!name.starts_with(package) || name.size() <= package.size() || name[package.size()] != '.')
+      continue;
+    const std::string_view member = name.substr(package.size() + 1);
+    const bool hidden =
+        member.starts_with('_') && (own.empty() || files_.files[import].package != own);
+    if (!hidden && of_file(owner, member)) return out;
   }
   return out;
 }

@@ -127,11 +127,10 @@ void Resolver::resolve_clauses(const std::vector<ast::Clause>& clauses, Rule& ou
 }
 
 void Resolver::resolve_lets(const ast::Let& let, std::vector<Let>& out) {
-  // Resolved as often as there are defines, so that one may use another that stands behind it.
-  std::vector<const ast::Define*> waiting;
   for (const ast::Define& define : let.defines)
-    waiting.push_back(&define);
-  for (const ast::Define* define : waiting) {
+    scope_.later_lets.insert(define.name.text);
+  for (const ast::Define& each : let.defines) {
+    const ast::Define* define = &each;
     Let next;
     if (const auto* origin = std::get_if<ast::Origin>(&define->value)) {
       if (const auto* glob = std::get_if<ast::String>(&origin->where)) {
@@ -150,6 +149,7 @@ void Resolver::resolve_lets(const ast::Let& let, std::vector<Let>& out) {
     if (scope_.names.contains(define->name.text))
       diagnostics().error(DiagnosticKind::DuplicateName, define->name.span, "`{}` is bound already",
                           define->name.text);
+    scope_.later_lets.erase(define->name.text);
     next.slot = bind_slot(define->name.text, SlotKind::Let, define->name.span);
     out.push_back(std::move(next));
   }
@@ -242,6 +242,7 @@ bool Resolver::gives_port(const ast::Expr& whole) const {
   const auto* postfix = std::get_if<ast::Postfix>(&expr.value);
   if (!postfix) return false;
   if (std::holds_alternative<ast::OpName>(postfix->base->value)) return true;
+  if (const auto dotted = qualified(*postfix)) return find_template(dotted->first.text).has_value();
   const auto* name = std::get_if<ast::Name>(&postfix->base->value);
   return name && (captured(name->text) || find_template(name->text));
 }
@@ -260,9 +261,14 @@ std::optional<TemplateCall> Resolver::resolve_template_call(const ast::Expr& who
   if (auto id = by_name(expr)) return resolve_arguments(*id, nullptr);
   const auto* postfix = std::get_if<ast::Postfix>(&expr.value);
   if (!postfix) return std::nullopt;
-  const auto id = by_name(*postfix->base);
-  const auto* call = std::get_if<ast::Call>(&postfix->suffixes.front());
-  if (!id || !call || postfix->suffixes.size() != 1) return std::nullopt;
+  const auto dotted = qualified(*postfix);
+  const std::size_t used = dotted ? dotted->second : 0;
+  const auto id = dotted ? find_template(dotted->first.text) : by_name(*postfix->base);
+  if (id && postfix->suffixes.size() == used) return resolve_arguments(*id, nullptr);
+  const auto* call = postfix->suffixes.size() == used + 1
+                         ? std::get_if<ast::Call>(&postfix->suffixes[used])
+                         : nullptr;
+  if (!id || !call) return std::nullopt;
   if (!call->arguments.empty()) {
     const auto* first = std::get_if<ast::PlainArgument>(&call->arguments.front().value);
     if (first && gives_port(*first->value)) return std::nullopt;

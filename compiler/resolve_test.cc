@@ -83,6 +83,7 @@ void Resolver::resolve_test(const ast::Test& source, const Declared& file) {
   };
   scope_ = {};
   scope_.slots = &out.slots;
+  scope_.of_test = true;
   for (const ast::TestPart& part : source.parts)
     std::visit(
         Overloaded{

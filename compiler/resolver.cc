@@ -124,6 +124,24 @@ bool Resolver::is_fit(const ast::Parameter& parameter) {
   return name && name->text == "fit";
 }
 
+// What a parameter of plain kind wants, where its default is something else.
+static std::string_view misfit(const ast::Parameter& parameter, const Literal& given) {
+  const auto* type = std::get_if<ast::Type>(&parameter.kind.value);
+  const bool nothing = std::holds_alternative<std::monostate>(given.value);  // was told already
+  if (!type || nothing || type->dtypes.size() != 1 || !type->shapes.empty()) return "";
+  const std::string& kind = type->dtypes.front().text;
+  const bool integer = std::holds_alternative<std::int64_t>(given.value);
+  const bool number = integer || std::holds_alternative<double>(given.value);
+  if (kind == "int" && !integer) return "a whole number";
+  if (kind == "float" && !number) return "a number";
+  if (kind == "string" && !std::holds_alternative<std::string>(given.value)) return "a string";
+  if (kind == "bool" && !std::holds_alternative<bool>(given.value) && !integer)
+    return "true or false";
+  const bool list = std::holds_alternative<std::vector<Literal>>(given.value);
+  if ((kind == "ints" || kind == "floats" || kind == "strings") && !list) return "a list";
+  return "";
+}
+
 void Resolver::declare_params(Declared& file) {
   for (const ast::Item& item : file.file->items) {
     const auto* param = std::get_if<ast::Param>(&item);
@@ -172,6 +190,9 @@ void Resolver::declare_params(Declared& file) {
           diagnostics().error(DiagnosticKind::NotConstant, parameter.initial->span,
                               "the default of param `{}` is not a constant", parameter.name.text);
         }
+        if (const auto wanted = misfit(parameter, value.literal); !wanted.empty())
+          diagnostics().error(DiagnosticKind::TypeMismatch, parameter.initial->span,
+                              "param `{}` is {}", parameter.name.text, wanted);
       }
     }
     file.params[parameter.name.text] = std::move(value);
@@ -271,6 +292,29 @@ std::optional<Literal> Resolver::parse_setting(const std::string& text,
   return Literal{std::move(items)};
 }
 
+// Parameters are sizes by now; what names are left are symbols.
+static DeclaredShape declared_shape(const std::vector<DimPattern>& dims,
+                                    const std::vector<Slot>& slots) {
+  DeclaredShape out;
+  for (const DimPattern& dim : dims) {
+    switch (dim.kind) {
+      case DimPattern::Kind::Rest:
+        out.open = true;
+        return out;
+      case DimPattern::Kind::Fixed:
+        out.dims.push_back({.size = dim.size});
+        break;
+      case DimPattern::Kind::Variable:
+        out.dims.push_back({.symbol = slots[dim.slot.index].name});
+        break;
+      case DimPattern::Kind::Unknown:
+        out.dims.emplace_back();
+        break;
+    }
+  }
+  return out;
+}
+
 // `op` declarations become schemas.
 void Resolver::declare_operators(const Declared& file) {
   std::vector<Slot> slots;
@@ -290,7 +334,10 @@ void Resolver::declare_operators(const Declared& file) {
         operand.kind = port.variadic   ? OperandKind::Variadic
                        : port.optional ? OperandKind::Optional
                                        : OperandKind::Single;
-        operand.dtypes = resolve_type(port.type).dtypes;
+        TypePattern type = resolve_type(port.type);
+        operand.dtypes = std::move(type.dtypes);
+        for (const auto& shape : type.shapes)
+          operand.shapes.push_back(declared_shape(shape, slots));
         out.push_back(std::move(operand));
       }
     };
@@ -359,10 +406,61 @@ std::vector<const Declared*> Resolver::visible() const {
   return out;
 }
 
+std::vector<const Declared*> Resolver::behind(std::string_view prefix) const {
+  std::vector<const Declared*> out;
+  const RuleFile& here = files_.files[current_->index];
+  const auto alias = here.aliases.find(prefix);
+  for (const std::size_t import : alias != here.aliases.end() ? alias->second : here.imports)
+    if (declared_[import].file &&
+        (alias != here.aliases.end() || files_.files[import].package == prefix))
+      out.push_back(&declared_[import]);
+  return out;
+}
+
+std::pair<std::string_view, std::vector<const Declared*>> Resolver::places_of(
+    std::string_view name) const {
+  const std::size_t dot = name.rfind('.');
+  if (dot == name.npos) return {name, visible()};
+  return {name.substr(dot + 1), behind(name.substr(0, dot))};
+}
+
+// Names that begin with `_` are for the files of their package.
+bool Resolver::is_private(const Declared& file, std::string_view name) const {
+  if (&file == current_ || !name.starts_with('_')) return false;
+  const std::string& own = files_.files[current_->index].package;
+  return own.empty() || files_.files[file.index].package != own;
+}
+
+bool Resolver::is_hidden(std::string_view name) const {
+  const auto [last, files] = places_of(name);
+  return std::any_of(files.begin(), files.end(), [&, word = last](const Declared* file) {
+    return is_private(*file, word) &&
+           (file->predicates.contains(word) || file->templates.contains(word));
+  });
+}
+
+std::optional<std::pair<ast::Name, std::size_t>> Resolver::qualified(
+    const ast::Postfix& postfix) const {
+  const auto* head = std::get_if<ast::Name>(&postfix.base->value);
+  if (head == nullptr || scope_.names.contains(head->text)) return std::nullopt;
+  std::string prefix = head->text;
+  for (std::size_t i = 0; i < postfix.suffixes.size(); ++i) {
+    const auto* member = std::get_if<ast::Member>(&postfix.suffixes[i]);
+    if (member == nullptr) break;
+    const std::string whole = prefix + "." + member->name.text;
+    if (!behind(prefix).empty())
+      return std::pair{ast::Name{whole, {head->span.begin, member->name.span.end}}, i + 1};
+    prefix = whole;
+  }
+  return std::nullopt;
+}
+
 const ast::Predicate* Resolver::find_predicate(std::string_view name,
                                                const Declared** owner) const {
-  for (const Declared* file : visible())
-    if (auto found = file->predicates.find(name); found != file->predicates.end()) {
+  const auto [last, files] = places_of(name);
+  for (const Declared* file : files)
+    if (auto found = file->predicates.find(last);
+        found != file->predicates.end() && !is_private(*file, last)) {
       *owner = file;
       return found->second;
     }
@@ -370,8 +468,10 @@ const ast::Predicate* Resolver::find_predicate(std::string_view name,
 }
 
 std::optional<TemplateId> Resolver::find_template(std::string_view name) const {
-  for (const Declared* file : visible())
-    if (auto found = file->templates.find(name); found != file->templates.end())
+  const auto [last, files] = places_of(name);
+  for (const Declared* file : files)
+    if (auto found = file->templates.find(last);
+        found != file->templates.end() && !is_private(*file, last))
       return found->second;
   return std::nullopt;
 }

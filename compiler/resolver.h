@@ -7,6 +7,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -41,6 +42,9 @@ struct Declared {
   std::vector<const ast::Target*> targets;
 };
 
+// What numpy, ONNX and others call an element type, as rules write it: "float32" is "f32".
+std::string usual_dtype(std::string_view name);
+
 class Resolver {
  public:
   Resolver(RuleFiles& files, const CompileOptions& options, CompiledRules& out,
@@ -60,8 +64,10 @@ class Resolver {
     // Formal parameters of the predicates being inlined.
     std::vector<std::map<std::string, ExprId, std::less<>>> formals;
     std::string own_template;  // in its bodies a template's name is the operator
-    bool in_cluster = false;   // captures are lists
+    std::set<std::string, std::less<>> later_lets;
+    bool in_cluster = false;  // captures are lists
     bool in_body_pattern = false;
+    bool of_test = false;
     // The binds of a `match` block that no pattern has taken in yet, by result name.
     std::map<std::string, std::size_t, std::less<>> pending;
     const std::vector<ast::Bind>* binds = nullptr;
@@ -78,6 +84,15 @@ class Resolver {
   Place place(Span span) const;
   const Declared* package(std::string_view name) const;
   std::vector<const Declared*> visible() const;  // the current file, then its imports
+  // The files that a prefix of a dotted name stands for: an alias or an imported package.
+  std::vector<const Declared*> behind(std::string_view prefix) const;
+  // A name's last part, and the files that may declare it: `nms`, `q.nms`, `tensorrt.nms.nms`.
+  std::pair<std::string_view, std::vector<const Declared*>> places_of(std::string_view name) const;
+  bool is_private(const Declared& file, std::string_view name) const;
+  bool is_hidden(std::string_view name) const;  // declared where it is private
+  // `q.nms` at the head of `q.nms(x)`, and how many suffixes belong to it; none where the head is a
+  // value with methods.
+  std::optional<std::pair<ast::Name, std::size_t>> qualified(const ast::Postfix& postfix) const;
   const ast::Predicate* find_predicate(std::string_view name, const Declared** owner) const;
   std::optional<TemplateId> find_template(std::string_view name) const;
   const ParamValue* find_param(std::string_view name) const;

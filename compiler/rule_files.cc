@@ -169,6 +169,7 @@ class Loader {
                                    imported.error().message);
             continue;
           }
+          if (import->as) file.aliases[import->as->text] = *imported;
           for (std::size_t other : *imported)
             if (std::find(file.imports.begin(), file.imports.end(), other) == file.imports.end())
               file.imports.push_back(other);
@@ -240,6 +241,8 @@ class Loader {
     std::string message = fmt::format("package `{}` is not on the rule path", name);
     const auto near = nearest_name(name, known_packages());
     if (!near.empty()) message += fmt::format("; did you mean `{}`?", near);
+    if (name.ends_with(".rules"))
+      message += fmt::format("; a file is imported by its path: `import ./{}`", name);
     message += fmt::format(" (looked in {})", fmt::join(folders(), ", "));
     return Error{message};
   }

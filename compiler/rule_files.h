@@ -9,6 +9,7 @@
 // checked.
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,7 +32,8 @@ struct RuleFile {
   std::optional<ast::File> file;  // nothing when it did not parse
   Diagnostics diagnostics;
   std::vector<std::size_t> imports;  // indices of the files it imports, prelude included
-  bool requested = false;            // named with -r, not only imported
+  std::map<std::string, std::vector<std::size_t>, std::less<>> aliases;  // `import … as name`
+  bool requested = false;  // named with -r, not only imported
 };
 
 struct RuleFiles {

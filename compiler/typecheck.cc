@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "compiler/rule_parts.h"
+#include "matcher/declared_types.h"
 #include "matcher/edit_distance.h"
 
 namespace rulec {
@@ -75,6 +76,8 @@ bool fits(const Literal& literal, AttributeKind kind) {
   }
 }
 
+constexpr int oldest_opset = 7;
+
 class Checker {
  public:
   Checker(RuleFiles& files, const CompiledRules& compiled)
@@ -118,7 +121,9 @@ class Checker {
   // What is known of an operator in the opsets of a rule (of all where there is none, and where
   // the operator is not ONNX's own).
   const Known* known(const OpName& op, const Rule* rule) {
-    const OpsetRange range = rule && op.domain.empty() ? opsets_of(rules_, *rule) : OpsetRange{};
+    OpsetRange range = rule && op.domain.empty() ? opsets_of(rules_, *rule) : OpsetRange{};
+    // Models of older opsets are not read.
+    if (op.domain.empty()) range.low = std::max(range.low, oldest_opset);
     auto [at, fresh] = known_.try_emplace({op, range.low, range.high});
     Known& out = at->second;
     if (fresh) {
@@ -251,11 +256,73 @@ class Checker {
     check_operand_types(pattern, op, *schema);
   }
 
+  // What a type pattern says of sizes; names are sizes that it does not know.
+  static std::vector<DeclaredShape> shapes_of(const TypePattern& type) {
+    std::vector<DeclaredShape> out;
+    for (const auto& dims : type.shapes) {
+      DeclaredShape& shape = out.emplace_back();
+      for (const DimPattern& dim : dims) {
+        shape.open = dim.kind == DimPattern::Kind::Rest;
+        if (shape.open) break;
+        shape.dims.push_back(dim.kind == DimPattern::Kind::Fixed ? Dim{.size = dim.size} : Dim{});
+      }
+    }
+    return out;
+  }
+
+  static bool never_meet(const std::vector<DeclaredShape>& a, const std::vector<DeclaredShape>& b) {
+    if (a.empty() || b.empty()) return false;
+    for (const DeclaredShape& x : a)
+      for (const DeclaredShape& y : b)
+        if (can_meet(x, y)) return false;
+    return true;
+  }
+
+  static std::string listed(const std::vector<DeclaredShape>& shapes) {
+    std::vector<std::string> out;
+    for (const DeclaredShape& shape : shapes)
+      out.push_back(to_string(shape));
+    return fmt::format("{}", fmt::join(out, " | "));
+  }
+
+  // The shapes that an operand of the replacement can have: those of its pattern, or those that
+  // its operator is declared with. Empty: any.
+  std::vector<DeclaredShape> shapes_of(const Rule& rule, ExprId id) {
+    const Expr& expr = rules_[id];
+    if (expr.kind == Expr::Kind::Emit && expr.emit && !expr.emit->node) {
+      const auto versions = ops_.versions(expr.emit->op.domain, expr.emit->op.type);
+      if (versions.empty() || versions.front()->outputs.empty()) return {};
+      return versions.front()->outputs.front().shapes;
+    }
+    if (expr.kind != Expr::Kind::Slot) return {};
+    for (const PatternId at : patterns_of(rules_, rule, false)) {
+      const Pattern& pattern = rules_[at];
+      if (pattern.slot == expr.slot && pattern.type && !pattern.type->shapes.empty())
+        return shapes_of(*pattern.type);
+    }
+    return {};
+  }
+
+  // An operand whose shape is none that the operator is declared with.
+  void check_shapes(const OpName& op, const OpSchema& schema, std::size_t operand,
+                    const std::vector<DeclaredShape>& shapes, const Place& place,
+                    std::size_t written) {
+    if (!schema.declared || schema.inputs.empty()) return;
+    const Operand& declared = schema.inputs[std::min(operand, schema.inputs.size() - 1)];
+    if (never_meet(declared.shapes, shapes))
+      error(DiagnosticKind::TypeMismatch, place,
+            "operand {} of `{}` is declared as {}, and is never {}", written + 1, op.type,
+            listed(declared.shapes), listed(shapes));
+  }
+
   // An operand whose type pattern no version of the operator accepts can never match.
   void check_operand_types(const Pattern& pattern, const OpName& op, const Known& schema) {
     for (std::size_t i = 0; i < pattern.children.size(); ++i) {
       const Pattern& child = rules_[pattern.children[i]];
-      if (!child.type || child.type->dtypes.empty()) continue;
+      if (!child.type) continue;
+      check_shapes(op, *schema.versions.front(), pattern.input_of(i), shapes_of(*child.type),
+                   child.place, i);
+      if (child.type->dtypes.empty()) continue;
       bool accepted = false;
       for (const OpSchema* version : schema.versions) {
         if (version->inputs.empty()) continue;
@@ -348,7 +415,13 @@ class Checker {
       for (const EmitAttribute& attribute : emit.attributes)
         given += input_of_attribute(emit.op.domain, emit.op.type, attribute.name) >= 0 ? 1 : 0;
       check_arity(emit.op, *schema, given, spread || spreads(emit), expr.place, "write them all");
-      if (rule && !spread) check_emitted_types(emit, *schema, expr.place, *rule);
+      if (rule && !spread) {
+        check_emitted_types(emit, *schema, expr.place, *rule);
+        for (std::size_t i = 0; i < emit.arguments->size(); ++i)
+          check_shapes(emit.op, *schema->versions.front(), i,
+                       shapes_of(*rule, (*emit.arguments)[i]), rules_[(*emit.arguments)[i]].place,
+                       i);
+      }
     }
     for (const EmitAttribute& attribute : emit.attributes)
       if (!attribute.name.empty())

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "grammar/build.h"
+#include "grammar/hints.h"
 #include "grammar/match.h"
 
 namespace rulec {
@@ -97,7 +98,10 @@ class Parser {
     if (blame_unfinished(begin, rejected)) begin = rejected.span.begin;
     auto last = static_cast<std::uint32_t>(text_.size());
     Span span{std::min(rejected.span.begin, last), std::min(rejected.span.end, last)};
-    diagnostics_.error(rejected.kind, span, "{}", rejected.message);
+    diagnostics_.error(rejected.kind, span, "{}{}", rejected.message,
+                       rejected.kind == DiagnosticKind::SyntaxError
+                           ? hint(rejected.message, text_, span.begin)
+                           : std::string());
     auto resume = next_item(text_, std::max(begin, state_.token_end));
     in_.restart();
     in_.bump(resume);

@@ -137,20 +137,21 @@ ValueId NodeWriter::adapt(ValueId value, const Adaptor& adaptor) {
 
 ValueId NodeWriter::pad_rows(ValueId rows, ValueId count, double padding) {
   const Type type = model_.value(rows).type;
-  const Shape shape = *type.static_shape();
-  Shape mask(shape.size(), 1), index(shape.size(), 1);
-  mask[0] = shape[0];
-  index[1] = shape[1];
+  if (!type.dims || type.dims->size() < 2 || !(*type.dims)[1].known()) return {};
+  const Dim images = (*type.dims)[0], most = (*type.dims)[1];
+  Shape mask(type.dims->size(), 1), index(type.dims->size(), 1);
+  mask[0] = images.size;  // -1 where it is not known: as many as there are
+  index[1] = most.size;
   Tensor numbers = Tensor::allocate(DType::F32, index);
-  for (std::int64_t i = 0; i < shape[1]; ++i)
+  for (std::int64_t i = 0; i < most.size; ++i)
     numbers.set_number(i, static_cast<double>(i));
   Tensor fill = Tensor::allocate(type.dtype, {});
   fill.set_number(0, padding);
   // Compared as f32: older engines compare no integers.
   const ValueId limit = adapt(count, {.perm = {}, .shape = mask, .cast = DType::F32});
-  mask[1] = shape[1];
-  const ValueId valid =
-      node("Less", {constant(std::move(numbers)), limit}, {}, Type::tensor(DType::Bool, mask));
+  Type flags = Type::tensor(DType::Bool, index);
+  (*flags.dims)[0] = images;
+  const ValueId valid = node("Less", {constant(std::move(numbers)), limit}, {}, std::move(flags));
   return node("Where", {valid, rows, constant(std::move(fill))}, {}, type);
 }
 

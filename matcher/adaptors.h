@@ -54,7 +54,7 @@ class NodeWriter {
   ValueId node(std::string type, std::vector<ValueId> inputs, std::vector<Attribute> attributes,
                Type result);
   ValueId adapt(ValueId value, const Adaptor& adaptor);
-  // rows[b, k, …] where k < count[b], else `padding`.
+  // rows[b, k, …] where k < count[b], else `padding`; none where it is not known how many rows.
   ValueId pad_rows(ValueId rows, ValueId count, double padding);
 
   const std::vector<NodeId>& made() const { return made_; }

@@ -318,7 +318,7 @@ Result<std::vector<std::string>> apply_edit(Model& model, const RuleSet& rules, 
   std::vector<std::string> known_warnings;
   {
     Model before = model;
-    infer_types(before, known_warnings);
+    infer_types(before, known_warnings, &ops);
   }
   for (const Edit::Change& change : edit.changes) {
     const auto done = std::visit(
@@ -351,7 +351,7 @@ Result<std::vector<std::string>> apply_edit(Model& model, const RuleSet& rules, 
   if (!infer) return said;
   std::vector<Type> declared = forget_types(model);
   std::vector<std::string> warnings;
-  infer_types(model, warnings);
+  infer_types(model, warnings, &ops);
   const auto contradiction = [&](const std::string& facts) {
     return make_error("{}:{}:{}: the edit contradicts the model: {}", edit.place.file,
                       edit.place.line, edit.place.column, facts);

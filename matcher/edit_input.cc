@@ -9,6 +9,7 @@
 #include "matcher/edit_distance.h"
 #include "matcher/facts.h"
 #include "matcher/glob.h"
+#include "matcher/label.h"
 
 namespace rulec {
 
@@ -106,7 +107,7 @@ class Retype {
     if (node.attributes.integer("to", 0) != static_cast<std::int64_t>(to_)) return Done{};
     const ValueId source = node.inputs[0], result = node.outputs[0];
     if (model_.is_graph_output(result)) return Done{};  // keeps the output's name
-    dropped_.push_back(node.name);
+    dropped_.push_back(label(model_, id));
     model_.replace_uses(result, source);
     model_.remove_node(id);
     return Done{};

@@ -52,6 +52,7 @@ class Emission {
   std::size_t most_results(const OpName& op) const;
   int opset_for(const OpName& op) const;
   std::vector<ValueId> computed(NodeId node);
+  Status take_declared_types(const OpSchema& schema, NodeId node);
   Result<std::vector<ValueId>> make(Draft draft);
   Result<EmitOperand> make_operand(std::string type, std::vector<EmitOperand> operands,
                                    std::vector<Attribute> attributes = {},

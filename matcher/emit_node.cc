@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "matcher/clone.h"
+#include "matcher/declared_types.h"
 #include "matcher/emission.h"
 #include "matcher/evaluate.h"
 #include "matcher/facts.h"
@@ -409,6 +410,28 @@ void Emission::import_domain(const std::string& domain) {
   model_.opset_imports.emplace_back(domain, std::max(1, scope_.ops.newest_opset(domain)));
 }
 
+// What an `op` declaration says of its results, and where inference knows nothing besides, the only
+// element type that the schema has.
+Status Emission::take_declared_types(const OpSchema& schema, NodeId node) {
+  const auto& outputs = model_.node(node).outputs;
+  std::vector<Type> declared;
+  if (schema.declared) {
+    auto types = declared_types(schema, model_, model_.node(node));
+    if (!types) return types.error();
+    declared = std::move(*types);
+  }
+  for (std::size_t i = 0; i < outputs.size() && i < schema.outputs.size(); ++i) {
+    GraphValue& value = model_.value(outputs[i]);
+    if (value.type.kind == Type::Kind::Unknown && i < declared.size()) value.type = declared[i];
+    const std::vector<DType>& dtypes = schema.outputs[i].dtypes;
+    if (value.type.kind == Type::Kind::Unknown && dtypes.size() == 1)
+      value.type = Type::tensor(dtypes.front());
+    if (value.type.is_tensor() && !value.type.dims && i < declared.size())
+      value.type.dims = declared[i].dims;
+  }
+  return Done{};
+}
+
 Result<std::vector<ValueId>> Emission::make(Draft draft) {
   const int opset = opset_for(draft.op);
   const OpSchema* schema = scope_.ops.find(draft.op.domain, draft.op.type, opset);
@@ -458,13 +481,7 @@ Result<std::vector<ValueId>> Emission::make(Draft draft) {
   nodes_.push_back(node);
   const NodeId fresh[] = {node};
   if (const Status inferred = infer_node_types(model_, fresh); !inferred) return inferred.error();
-  // Where inference knows nothing (of operators that rules declare), the schema's element type.
-  for (std::size_t i = 0; i < model_.node(node).outputs.size() && i < schema->outputs.size(); ++i) {
-    GraphValue& value = model_.value(model_.node(node).outputs[i]);
-    const std::vector<DType>& dtypes = schema->outputs[i].dtypes;
-    if (value.type.kind == Type::Kind::Unknown && dtypes.size() == 1)
-      value.type = Type::tensor(dtypes.front());
-  }
+  if (const Status held = take_declared_types(*schema, node); !held) return held.error();
   if (draft.changes && !model_.bodies(node).empty()) {
     for (std::size_t i = 0; i < model_.node(node).outputs.size(); ++i) {
       const ValueId old = model_.node(draft.changes).outputs[i];

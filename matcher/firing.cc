@@ -5,6 +5,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "matcher/emit.h"
 #include "matcher/facts.h"
@@ -32,7 +33,11 @@ bool rule_applies(const Model& model, const Rule& rule, const RewriteOptions& op
     return false;
   };
   if (rule.target && !in_range(options.situation, *rule.target)) {
-    return no(fmt::format("it is for target {}", rule.target->name));
+    std::string versions;
+    for (const TargetRange::Bound& bound : rule.target->bounds)
+      versions += fmt::format("{} {} {}", versions.empty() ? "" : ",", bound.relation,
+                              fmt::join(bound.version, "."));
+    return no(fmt::format("it is for target {}{}", rule.target->name, versions));
   }
   if (rule.requires_opset && !rule.requires_opset->otherwise &&
       !opset_suffices(model, *rule.requires_opset)) {
@@ -336,7 +341,10 @@ bool Replacer::types_hold(Draft& draft) {
     GraphValue& made = model_.value(one.new_value);
     if (made.type.kind == Type::Kind::Unknown || !made.type.is_tensor()) {
       made.type = had;
-    } else if (had.is_tensor() && had.dims) {
+      continue;
+    }
+    if (made.type.dtype == DType::Undefined) made.type.dtype = had.dtype;
+    if (had.is_tensor() && had.dims) {
       if (!made.type.dims) {
         made.type.dims = had.dims;
       } else {

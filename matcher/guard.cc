@@ -97,8 +97,8 @@ static RuleValue evaluate_slot(const Scope& scope, SlotId slot) {
   return from_binding(scope, binding, scope.slots[slot.index]);
 }
 
-// Whether an expression speaks of a name that only an alternative binds which did not match: it is
-// absent then.
+// Whether an expression speaks of a name that only an alternative binds which did not match. It has
+// no value then: `else` says what stands in, `is_none` holds, all else is unknown.
 bool names_nothing(const Scope& scope, ExprId id) {
   const Expr& expr = scope.rules[id];
   if (expr.kind == Expr::Kind::Slot && expr.slot.index < scope.bindings.size()) {
@@ -339,6 +339,9 @@ RuleValue evaluate(const Scope& scope, ExprId id) {
     case Expr::Kind::Apply:
       return evaluate_apply(scope, expr);
     case Expr::Kind::Call: {
+      if (expr.name == "is_none" && expr.operands.size() == 1 &&
+          names_nothing(scope, expr.operands[0]))
+        return {true};
       std::vector<RuleValue> operands;
       for (const ExprId operand : expr.operands)
         operands.push_back(evaluate(scope, operand));

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -36,6 +37,9 @@ RuleValue contains(const Scope& scope, const RuleValue& all, const RuleValue& it
 // A built-in function over evaluated operands.
 RuleValue call_function(const Scope& scope, const std::string& name,
                         const std::vector<RuleValue>& operands);
+// How many operands a built-in function takes, at least and at most; nothing for one that is none.
+// For the compiler's check, too.
+std::optional<std::pair<std::size_t, std::size_t>> function_arity(std::string_view name);
 // operands[0].name(rest); `ones` says how many ones a `1...` stands for (nothing: not known).
 RuleValue call_method(const Scope& scope, const Expr& expr, const std::vector<RuleValue>& operands,
                       std::optional<std::size_t> other_rank);

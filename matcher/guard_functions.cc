@@ -327,6 +327,14 @@ const std::vector<std::string>& function_names() {
   return names;
 }
 
+std::optional<std::pair<std::size_t, std::size_t>> function_arity(std::string_view name) {
+  const auto found = functions().find(std::string(name));
+  if (found != functions().end()) return std::pair{found->second.least, found->second.most};
+  const std::vector<std::string_view> unary = unary_function_names();
+  const bool known = std::find(unary.begin(), unary.end(), name) != unary.end();
+  return known ? std::optional(std::pair<std::size_t, std::size_t>{1, 1}) : std::nullopt;
+}
+
 RuleValue call_function(const Scope& scope, const std::string& name, const Operands& operands) {
   const auto found = functions().find(name);
   if (found == functions().end()) {

@@ -85,7 +85,10 @@ RuleValue from_binding(const Scope& scope, const Binding& binding, const Slot& s
   if (std::holds_alternative<std::vector<Attribute>>(binding.held)) {
     return unknown("`..{}` holds attributes, not a value", slot.name);
   }
-  return unknown("`{}` is not bound", slot.name);
+  return unknown(
+      "`{}` has no value here: the part of the pattern that binds it did not match; "
+      "`{} else …` says what stands in",
+      slot.name, slot.name);
 }
 
 static Literal to_literal(const RuleValue& value) {

@@ -299,6 +299,13 @@ std::uint64_t Matcher::hangs_of(SlotId slot) const {
   return slot.index < bound_by_.size() ? bound_by_[slot.index] : 0;
 }
 
+std::uint64_t Matcher::hangs_of_condition(std::uint32_t slot) const {
+  const SlotKind kind = (*slots_)[slot].kind;
+  if (bindings_[slot].bound() || kind == SlotKind::Let || kind == SlotKind::Parameter)
+    return bound_by_[slot];
+  return ~std::uint64_t{0};
+}
+
 void Matcher::defer(Deferral deferral) {
   deferred_.push_back(deferral);
   trail_.push_back({Undo::Kind::Deferred});

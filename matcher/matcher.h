@@ -153,6 +153,9 @@ class Matcher {
   void miss(NodeId node, const Place& place, std::string_view kind, std::string expected,
             std::string found);
   std::uint64_t hangs_of(SlotId slot) const;
+  // What a condition over a name hangs on. Where nothing binds it another alternative may: on every
+  // choice.
+  std::uint64_t hangs_of_condition(std::uint32_t slot) const;
 
   const Model& model_;
   const RuleSet& rules_;

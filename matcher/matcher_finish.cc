@@ -82,7 +82,7 @@ bool Matcher::deferred_goal(const Goal& goal, std::uint64_t hangs_on) {
   if (held == Truth::True) return true;
   std::uint64_t conflict = hangs_on;
   for (const std::uint32_t slot : slots_of(goal.expr))
-    conflict |= bound_by_[slot];
+    conflict |= hangs_of_condition(slot);
   if (missing())
     miss(goal.node, rules_[goal.expr].place, "guard", "the predicate to hold",
          guard_reason(scope(goal.node), goal.expr, held, why, slots_of(goal.expr)));
@@ -100,7 +100,7 @@ bool Matcher::guards_hold(std::uint64_t) {
     std::uint64_t conflict = 0;
     const auto& slots = slots_of(guard);
     for (const std::uint32_t slot : slots)
-      conflict |= bound_by_[slot];
+      conflict |= hangs_of_condition(slot);
     if (missing()) {
       miss(self, rules_[guard].place, "guard", "the guard to hold",
            guard_reason(scope(self), guard, held, why, slots));

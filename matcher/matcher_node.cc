@@ -436,7 +436,7 @@ bool Matcher::attribute_equals(const Goal& goal, const AttributePattern& attribu
   const auto& slots = slots_of(attribute.equals);
   std::uint64_t conflict = hangs_on;
   for (const std::uint32_t slot : slots)
-    conflict |= bound_by_[slot];
+    conflict |= hangs_of_condition(slot);
   const AttributeFact fact = attribute_of(model_, ops_, id, attribute.name);
   const Scope here = scope(id);
   const RuleValue wanted = evaluate(here, attribute.equals);

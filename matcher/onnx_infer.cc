@@ -7,6 +7,7 @@
 #include <charconv>
 #include <exception>
 
+#include "matcher/declared_types.h"
 #include "matcher/onnx_inference.h"
 #include "matcher/onnx_io.h"
 #include "matcher/onnx_node_view.h"
@@ -176,6 +177,19 @@ bool Inference::infer_function(NodeId id, const Function& function, const Call& 
   return true;
 }
 
+// What `op` declarations say besides.
+void Inference::infer_declared(NodeId id, int version) {
+  const GraphNode& it = model_.node(id);
+  const OpSchema* schema = ops_->find(it.domain, it.type, version);
+  if (schema == nullptr || !schema->declared) return;
+  auto types = declared_types(*schema, model_, it);
+  if (!types) return warn(id, types.error().message);
+  for (std::size_t i = 0; i < types->size(); ++i) {
+    const ValueId output = model_.node(id).outputs[i];
+    if (output && (*types)[i].kind != Type::Kind::Unknown) learn(output, std::move((*types)[i]));
+  }
+}
+
 void Inference::node(NodeId id, const Call& call) {
   const GraphNode& it = model_.node(id);
   if (model_.functions.empty()) {
@@ -196,6 +210,7 @@ void Inference::node(NodeId id, const Call& call) {
   if (schema != nullptr) {
     infer(id, call, *schema);
   }
+  if (ops_ != nullptr) infer_declared(id, version);
   // Bodies that ONNX did not ask for (of an unknown operator, or after a failure) still have what
   // follows from their own declarations.
   if (schema == nullptr) {
@@ -229,9 +244,10 @@ void Inference::run() {
   graph(model_.main(), {});
 }
 
-void infer_types(Model& model, std::vector<std::string>& warnings) {
+void infer_types(Model& model, std::vector<std::string>& warnings, const OpTable* ops) {
   register_plugin_operators();
-  Inference(model, warnings).run();
+  const bool declarations = ops != nullptr && ops->has_declarations();
+  Inference(model, warnings, declarations ? ops : nullptr).run();
 }
 
 }  // namespace rulec

@@ -14,6 +14,8 @@
 
 namespace rulec {
 
+class OpTable;
+
 Result<Model> import_onnx(const std::filesystem::path& path);
 Result<Model> import_onnx_bytes(std::string bytes, const std::filesystem::path& folder = {});
 Result<Model> import_onnx_text(std::string_view text);  // ONNX's text form, for tests
@@ -36,8 +38,9 @@ Status check_onnx(const Model& model);
 
 // Runs ONNX's shape inference with data propagation and stores the types into the model's values.
 // Declared types of inputs and outputs stay. Where inference fails, values keep what they have and
-// `warnings` says where it stopped; never an Error for a bad model, never a crash.
-void infer_types(Model& model, std::vector<std::string>& warnings);
+// `warnings` says where it stopped; never an Error for a bad model, never a crash. `ops` adds the
+// operators that rule files declare.
+void infer_types(Model& model, std::vector<std::string>& warnings, const OpTable* ops = nullptr);
 // How a warning begins that names this node as the place.
 std::string stops_at(const Model& model, NodeId id);
 

@@ -137,6 +137,7 @@ static const OpSchema* translated(const onnx::OpSchema& from) {
 }
 
 struct OpTable::Cache {
+  bool declarations = false;
   // Versions of one operator, newest first.
   using Versions = std::vector<const OpSchema*>;
   std::mutex mutex;
@@ -227,19 +228,41 @@ static bool same_attributes(std::vector<AttributeSchema> a, std::vector<Attribut
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
 }
 
+static bool gives_shapes(const OpSchema& schema) {
+  const auto shaped = [](const Operand& operand) { return !operand.shapes.empty(); };
+  return std::any_of(schema.inputs.begin(), schema.inputs.end(), shaped) ||
+         std::any_of(schema.outputs.begin(), schema.outputs.end(), shaped);
+}
+
+bool OpTable::has_declarations() const {
+  const std::lock_guard lock(cache_->mutex);
+  return cache_->declarations;
+}
+
 bool OpTable::declare(OpSchema schema) {
   const std::lock_guard lock(cache_->mutex);
   cache_->versions(schema.domain, schema.type);
   auto& versions = cache_->by_name.find(schema.domain)->second.find(schema.type)->second;
+  const bool foreign = !schema.domain.empty() || is_plugin_operator(schema.type);
   for (const OpSchema* known : versions) {
     if (same_operands(known->inputs, schema.inputs) &&
         same_operands(known->outputs, schema.outputs) &&
         same_attributes(known->attributes, schema.attributes)) {
-      return true;
+      if (!foreign || !gives_shapes(schema)) return true;
+      // What we know of it besides stays.
+      OpSchema shaped = *known;
+      for (std::size_t i = 0; i < shaped.inputs.size(); ++i)
+        shaped.inputs[i].shapes = std::move(schema.inputs[i].shapes);
+      for (std::size_t i = 0; i < shaped.outputs.size(); ++i)
+        shaped.outputs[i].shapes = std::move(schema.outputs[i].shapes);
+      schema = std::move(shaped);
+      break;
     }
   }
   // ONNX's own operators are what they are; of all others a rule file knows better than we do.
-  if (schema.domain.empty() && !versions.empty() && !is_plugin_operator(schema.type)) return false;
+  if (!foreign && !versions.empty()) return false;
+  schema.declared = true;
+  cache_->declarations = true;
   versions.clear();
   versions.push_back(&cache_->declared.emplace_back(std::move(schema)));
   return true;
@@ -259,7 +282,16 @@ std::string OpTable::similar(std::string_view domain, std::string_view type) con
       }
     }
   }
-  return nearest_name(type, std::vector<std::string>(names.begin(), names.end()));
+  const std::string near = nearest_name(type, std::vector<std::string>(names.begin(), names.end()));
+  if (!near.empty() || type.size() < 4) return near;
+  // A name that is cut short: BatchNorm.
+  std::string longer;
+  for (const std::string& name : names) {
+    if (!name.starts_with(type)) continue;
+    if (!longer.empty()) return "";
+    longer = name;
+  }
+  return longer;
 }
 
 static bool same_name(std::string_view a, std::string_view b) {

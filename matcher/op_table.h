@@ -14,10 +14,18 @@
 #include <string_view>
 #include <vector>
 
+#include "matcher/type.h"
 #include "runtime/attribute.h"
 #include "runtime/dtype.h"
 
 namespace rulec {
+
+// A shape that an `op` declaration writes: f32[B, 4, ?]. A symbol is one size in all of the
+// declaration; behind `...` nothing is said of rank and sizes.
+struct DeclaredShape {
+  std::vector<Dim> dims;  // before the `...`, or all
+  bool open = false;      // there is a `...`
+};
 
 enum class OperandKind : std::uint8_t { Single, Optional, Variadic };
 
@@ -28,6 +36,7 @@ struct Operand {
   std::string type_parameter;  // "T": operands of one parameter have one type
   bool homogeneous = true;     // variadic: all of one type
   int min_arity = 1;           // variadic
+  std::vector<DeclaredShape> shapes = {};  // of an `op` declaration, alternatives; empty: any
 };
 
 // Kinds as ONNX numbers them (AttributeProto.AttributeType).
@@ -60,6 +69,7 @@ struct OpSchema {
   bool deprecated = false;
   bool commutative = false;  // binary, in its two operands
   bool deterministic = true;
+  bool declared = false;  // by an `op` declaration: declared_types.h tells its results' types
   std::vector<Operand> inputs;
   std::vector<Operand> outputs;
   std::vector<AttributeSchema> attributes;
@@ -85,6 +95,7 @@ class OpTable {
   // An operator of an `op` declaration; it replaces what we know of a plugin or a foreign operator.
   // False for one of ONNX's own with another form.
   bool declare(OpSchema schema);
+  bool has_declarations() const;
 
   // The operator whose name is nearest to `type`, for "did you mean"; "" when none is near.
   std::string similar(std::string_view domain, std::string_view type) const;

@@ -73,7 +73,8 @@ class Proof {
   // The one number that fills rows beyond the count, or nothing where there are several, or none.
   std::optional<double> padding(std::size_t port, const std::vector<Tensor>& seen) const;
   // The port's result in the form of a value of the region, in its place.
-  void replace(std::size_t port, const ResultPlace& place);
+  bool replace(std::size_t port, const ResultPlace& place);
+  void take_name(ValueId old, ValueId value);
   bool place_results();
   void tidy();
   bool alive();

@@ -92,8 +92,20 @@ std::optional<double> Proof::padding(std::size_t port, const std::vector<Tensor>
   return fill;
 }
 
+// An output of the model keeps its name, its declared type and what else the file says of it.
+void Proof::take_name(ValueId old, ValueId value) {
+  const std::string name = model().value(old).name;
+  const Type declared = model().value(old).type;
+  std::vector<Metadata> kept = model().value(old).metadata;
+  model().rename(old, model().fresh_value_name(name + "_before"));
+  model().rename(value, name);
+  model().value(value).type = declared;
+  model().value(value).metadata = std::move(kept);
+  model().value(value).leftover = model().value(old).leftover;
+}
+
 // The port's result in the form of a value of the region, in its place.
-void Proof::replace(std::size_t port, const ResultPlace& place) {
+bool Proof::replace(std::size_t port, const ResultPlace& place) {
   const ValueId old = place.there->value;
   ValueId value = results_[port].value;
   NodeWriter writer(model(), use_.graph, before_, hint_, metadata());
@@ -101,7 +113,11 @@ void Proof::replace(std::size_t port, const ResultPlace& place) {
     const auto theirs = padding(port, place.there->seen);
     const auto mine = padding(port, results_[port].seen);
     if (theirs && (!mine || *mine != *theirs)) {
+      const Type rows = model().value(value).type;
       value = writer.pad_rows(value, results_[count_->port].value, *theirs);
+      if (!value)
+        return fail("type", "results of a known number of rows, to fill those beyond the count",
+                    to_string(rows), static_cast<int>(port) + 1);
       out_.firing.adaptors.push_back(fmt::format("rows of `{}` beyond the count filled with {}",
                                                  use_.templ.outputs[port].name, *theirs));
     }
@@ -117,19 +133,11 @@ void Proof::replace(std::size_t port, const ResultPlace& place) {
   }
   made_.insert(made_.end(), writer.made().begin(), writer.made().end());
   model().replace_uses(old, value);
-  if (output) {
-    const std::string name = model().value(old).name;
-    const Type declared = model().value(old).type;
-    std::vector<Metadata> kept = model().value(old).metadata;
-    model().rename(old, model().fresh_value_name(name + "_before"));
-    model().rename(value, name);
-    model().value(value).type = declared;
-    model().value(value).metadata = std::move(kept);
-    model().value(value).leftover = model().value(old).leftover;
-  }
+  if (output) take_name(old, value);
   replaced_[old] = value;
   out_.firing.notes.push_back(fmt::format("`{}` stands for `{}`", use_.templ.outputs[port].name,
                                           trial_.model.value(old).name));
+  return true;
 }
 
 bool Proof::place_results() {
@@ -137,7 +145,7 @@ bool Proof::place_results() {
   for (std::size_t p = 0; p < results_.size(); ++p) {
     if (places_[p].empty()) continue;
     ++bound;
-    replace(p, places_[p].front());
+    if (!replace(p, places_[p].front())) return false;
   }
   if (bound == 0) return missing(bound);
   tidy();
@@ -147,7 +155,7 @@ bool Proof::place_results() {
       const ValueId value = places_[p][i].there->value;
       if (replaced_.contains(value) || !model().value(value).alive || model().use_count(value) == 0)
         continue;
-      replace(p, places_[p][i]);
+      if (!replace(p, places_[p][i])) return false;
       tidy();
     }
   }
@@ -180,9 +188,16 @@ void Proof::fold_shapes() {
       const Dependence on = trace(trial_.model, output);
       if (!steady || !on.by_data.empty() || !on.by_shape.empty()) continue;
       const std::string name = model().value(output).name;
-      const ValueId constant = model().add_initializer(
+      ValueId constant = model().add_initializer(
           use_.graph, model().fresh_value_name(name + "_folded"), at->seen[0]);
+      const bool shown = model().is_graph_output(output);
+      if (shown) {  // a node gives an output of the model
+        NodeWriter writer(model(), use_.graph, before_, hint_, metadata());
+        constant = writer.node("Identity", {constant}, {}, model().value(constant).type);
+        made_.insert(made_.end(), writer.made().begin(), writer.made().end());
+      }
       model().replace_uses(output, constant);
+      if (shown) take_name(output, constant);
       replaced_[output] = constant;
       out_.firing.notes.push_back(fmt::format("`{}` folded to {}: it depends on shapes only", name,
                                               fmt::join(at->seen[0].numbers(), ", ")));

@@ -160,7 +160,7 @@ Status Rewriter::run_phase(const Phase& phase) {
 // Types that the model declares stay; what follows from what is known now is added.
 void Rewriter::infer_again() {
   std::vector<std::string> warnings;
-  infer_types(model_, warnings);
+  infer_types(model_, warnings, &ops_);
   types_may_follow_ = false;
 }
 

@@ -205,7 +205,7 @@ class Narrowing {
     }
     if (changed) {
       std::vector<std::string> warnings;
-      infer_types(trial_.model, warnings);
+      infer_types(trial_.model, warnings, &use_.ops);
     }
     return true;
   }

@@ -37,10 +37,13 @@ static std::string rules_digest(const LoadedRules& rules) {
 static Result<rulec::BuildOptions> backend_options(const BuildOptions& options,
                                                    const LoadedRules& rules) {
   if (options.precision != "f32")
-    return make_error("--precision {} is not supported yet; f32 is", options.precision);
+    return make_error(
+        "--precision {}: engines compute in f32, or in the 8 bits that a model is quantized to",
+        options.precision);
   if (!options.flags.rules.target.empty() && !options.flags.rules.target.starts_with("cpu"))
-    return make_error("engines are built for the target cpu; --target {} is not supported yet",
-                      options.flags.rules.target);
+    return make_error(
+        "--target {}: engines are for cpu; rules for other targets apply with `rulec rewrite`",
+        options.flags.rules.target);
   rulec::BuildOptions out;
   out.isa = options.isa == "auto" ? detected_isa() : isa_of(options.isa).value_or(Isa::Portable);
   out.optimize = options.opt == "size"       ? Optimize::Size

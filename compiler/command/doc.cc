@@ -6,7 +6,6 @@
 #include "compiler/command/command.h"
 #include "compiler/command/console.h"
 #include "compiler/compile.h"
-#include "compiler/generate/instance.h"
 #include "compiler/library_path.h"
 #include "compiler/package/manifest.h"
 #include "matcher/file.h"
@@ -100,9 +99,9 @@ static std::string page_of(const RuleFiles& files, const CompiledRules& compiled
     if (files.files[i].requested) packages[files.files[i].package].push_back(i);
   std::string out =
       "# Rules\n\nEach rule of the packages, as `rulec doc` writes it from the rule files. The "
-      "number is the tolerance to which tests hold a rule, relative and absolute. Rules of nodes "
-      "have generated tests besides those counted here; rules of regions are proven on the model "
-      "at hand.\n";
+      "number is the tolerance to which tests hold a rule, relative and absolute. Rules have "
+      "generated tests besides those counted here; what a template replaces (region) is proven on "
+      "the model at hand.\n";
   for (const auto& [package, indices] : packages) {
     const RuleFile& first = files.files[indices.front()];
     out += ::fmt::format("\n## `{}` {}\n", package.empty() ? "scripts" : package,
@@ -117,11 +116,10 @@ static std::string page_of(const RuleFiles& files, const CompiledRules& compiled
             std::count_if(compiled.tests.begin(), compiled.tests.end(), [&](const RuleTest& test) {
               return std::find(test.rules.begin(), test.rules.end(), RuleId{i}) != test.rules.end();
             });
-        rows +=
-            ::fmt::format("| `{}` | {} | {} | {} | {}{} |\n", rule.name,
-                          in_cell(rule.doc.empty() ? text_of(file, rule) : rule.doc),
-                          in_cell(class_text(rule)), in_cell(where_text(rule, file.package_opset)),
-                          tests, has_instances(rule) ? "" : ", region");
+        rows += ::fmt::format(
+            "| `{}` | {} | {} | {} | {}{} |\n", rule.name,
+            in_cell(rule.doc.empty() ? text_of(file, rule) : rule.doc), in_cell(class_text(rule)),
+            in_cell(where_text(rule, file.package_opset)), tests, rule.call ? ", region" : "");
       }
       for (const Template& one : compiled.rules.templates)
         if (one.place.file == file.source->name() && !one.name.starts_with("_"))

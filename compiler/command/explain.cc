@@ -113,16 +113,26 @@ static void print(const Rule& rule, const Firing& firing) {
   if (!firing.verified->worst.empty()) ::fmt::print("    worst    {}\n", firing.verified->worst);
 }
 
-// Nearest first; those at a node that the rule replaced in the end are of no interest.
+// Nearest first; those at a node that the rule replaced in the end are of no interest, nor are
+// those at a node that it made: it takes none of them as root.
 static std::vector<const NearMiss*> misses_of(const Rewritten& rewritten, RuleId rule,
                                               const std::string& node) {
   const auto& firings = rewritten.report.firings;
-  const bool fired = std::any_of(firings.begin(), firings.end(),
-                                 [&](const Firing& firing) { return firing.rule == rule; });
+  std::vector<std::string> made;
+  bool fired = false;
+  for (const Firing& firing : firings) {
+    if (firing.rule != rule) continue;
+    fired = true;
+    made.insert(made.end(), firing.added.begin(), firing.added.end());
+  }
+  const bool passes_over = !rewritten.rules.compiled.rules[rule].recursive;
   std::vector<const NearMiss*> out;
   for (const NearMiss& miss : rewritten.report.near_misses) {
     if (miss.rule != rule || (miss.expected.empty() && miss.found.empty())) continue;
     if (fired && !rewritten.model.node(miss.root).alive) continue;
+    if (passes_over &&
+        std::find(made.begin(), made.end(), label(rewritten.model, miss.root)) != made.end())
+      continue;
     if (node.empty() || is_called(rewritten.model, miss.root, node) ||
         is_called(rewritten.model, miss.node, node))
       out.push_back(&miss);

@@ -157,7 +157,7 @@ std::string rewrite_page(const Model& before, const Rewritten& rewritten) {
                     rewritten.model.live_nodes(), rewritten.report.firings.size());
   for (const std::string& edit : rewritten.report.edits)
     body += ::fmt::format("<p>edit: {}</p>\n", escaped(edit));
-  body += "<table><tr><th>operator</th><th>before</th><th>after</th></tr>\n";
+  body += "<details open><summary>operators</summary><ul class=\"counts\">\n";
   std::map<std::string, std::pair<std::size_t, std::size_t>> counts;
   for (const auto& [type, count] : count_operators(before))
     counts[type].first = count;
@@ -165,9 +165,8 @@ std::string rewrite_page(const Model& before, const Rewritten& rewritten) {
     counts[type].second = count;
   for (const auto& [type, count] : counts)
     if (count.first != count.second)
-      body += ::fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", escaped(type),
-                            count.first, count.second);
-  body += "</table>\n";
+      body += ::fmt::format("<li>{} {} → {}</li>\n", escaped(type), count.first, count.second);
+  body += "</ul></details>\n";
   std::size_t shown = 0;
   for (const Firing& firing : rewritten.report.firings) {
     if (++shown > most) {

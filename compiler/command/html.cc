@@ -34,15 +34,19 @@ std::string escaped(std::string_view text) {
 
 std::string html_page(std::string_view title, std::string_view body) {
   static constexpr std::string_view style =
-      "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:72em;padding:0 1em;"
+      ":root{color-scheme:light dark}"
+      "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:86em;padding:0 1em;"
       "color:#222;background:#fff}h1{font-size:1.4em}h2{font-size:1.15em;margin-top:2em}"
-      "code,pre{font:13px/1.5 ui-monospace,monospace}pre{background:#f5f5f2;padding:.7em 1em;"
+      "code,pre{font:13px/1.5 "
+      "ui-monospace,monospace}code{overflow-wrap:anywhere}pre{background:#f5f5f2;padding:.7em 1em;"
       "overflow-x:auto}table{border-collapse:collapse}td,th{text-align:left;padding:.15em 1em "
       ".15em 0;vertical-align:top}.held{background:#cfe8cf}.failed{background:#f3c6c0}"
       ".sides{display:flex;gap:2em;flex-wrap:wrap}.sides>div{flex:1;min-width:20em;overflow-x:auto}"
       ".miss{border-left:3px solid #c9463a;padding-left:1em;margin:1.2em 0}"
-      ".dim{color:#777}@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}"
-      "pre{background:#242424}.held{background:#24502c}.failed{background:#6b2a24}}";
+      ".counts{columns:14em;list-style:none;padding:0}summary{cursor:pointer}"
+      ".dim{color:#666}@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}"
+      ".dim{color:#a0a0a0}pre{background:#242424}.held{background:#24502c}.failed{background:#"
+      "6b2a24}}";
   return ::fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"viewport\" content=\"width=device-width\"><title>{}</title><style>{}</style>"
@@ -58,12 +62,33 @@ struct Box {
 
 constexpr int box_width = 190, box_height = 40, gap_x = 24, gap_y = 34;
 
+// The end of a name says more than its beginning, which is the same for all of a model.
 std::string shortened(const std::string& text, std::size_t most) {
   if (text.size() <= most) return text;
-  std::size_t end = most - 3;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
-    --end;  // not within a character
-  return text.substr(0, end) + "…";
+  std::size_t begin = text.size() - (most - 1);
+  while (begin < text.size() && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80)
+    ++begin;  // not within a character
+  return "…" + text.substr(begin);
+}
+
+std::string cut(const std::string& text, std::size_t most) {
+  std::size_t end = 0, letters = 0;
+  while (end < text.size() && letters < most) {
+    do
+      ++end;
+    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80);
+    ++letters;
+  }
+  if (end == text.size()) return text;
+  const std::string begin = text.substr(0, end);
+  return begin.ends_with("…") ? begin : begin + "…";
+}
+
+// From the foot of one box to the head of another; past the boxes that lie between.
+std::string edge(int x1, int y1, int x2, int y2, bool far) {
+  const int aside = far ? box_width : 0;
+  return ::fmt::format("<path d=\"M{} {}C{} {} {} {} {} {}\" opacity=\"0.5\"/>\n", x1, y1,
+                       x1 + aside, y1 + gap_y, x2 + aside, y2 - gap_y, x2, y2);
 }
 
 }  // namespace
@@ -102,16 +127,15 @@ std::string picture(const Model& model, const std::vector<NodeId>& nodes,
       const NodeId producer = input ? model.value(input).producer : NodeId{};
       const auto from = boxes.find(producer);
       if (!producer || from == boxes.end()) continue;
-      out += ::fmt::format("<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" opacity=\"0.5\"/>\n",
-                           left(from->second) + box_width / 2, top(from->second) + box_height,
-                           left(box) + box_width / 2, top(box));
+      out += edge(left(from->second) + box_width / 2, top(from->second) + box_height,
+                  left(box) + box_width / 2, top(box), box.layer > from->second.layer + 1);
     }
   for (const auto& [id, box] : boxes) {
     const GraphNode& node = model.node(id);
     std::string reads;
     for (const ValueId input : node.inputs)
       if (input && !boxes.contains(model.value(input).producer))
-        reads += (reads.empty() ? "" : ", ") + model.value(input).name;
+        reads += (reads.empty() ? "" : ", ") + shortened(model.value(input).name, 20);
     out += ::fmt::format(
         "<g><title>{}</title><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"5\" "
         "fill=\"{}\" fill-opacity=\"0.35\"/><text x=\"{}\" y=\"{}\" fill=\"currentColor\" "
@@ -120,7 +144,7 @@ std::string picture(const Model& model, const std::vector<NodeId>& nodes,
         escaped(label(model, id)), left(box), top(box), box_width, box_height,
         marked.contains(id) ? "#e0a030" : "#8ab4d8", left(box) + 8, top(box) + 17,
         escaped(shortened(node.type, 24)), left(box) + 8, top(box) + 32,
-        escaped(shortened(reads.empty() ? label(model, id) : "reads " + reads, 32)));
+        escaped(reads.empty() ? shortened(label(model, id), 28) : cut("reads " + reads, 28)));
   }
   return out + "</svg>\n";
 }

@@ -86,7 +86,10 @@ int run(int argc, char** argv) {
   CheckOptions check_options;
   auto* check_app = app.add_subcommand("check", "parse, resolve and type-check rule files");
   check_app->add_option("FILE", check_options.rules.rules, "rule files or packages")->required();
-  check_app->add_option("--rule-path", check_options.rules.rule_path, "folder of rule packages");
+  check_app
+      ->add_option("--rule-path", check_options.rules.rule_path,
+                   "folder of rule packages; may repeat")
+      ->allow_extra_args(false);
   check_app->add_option("--set", check_options.rules.settings, "name=value")
       ->allow_extra_args(false);
   check_app->add_option("--target", check_options.rules.target, "what to build for");
@@ -101,7 +104,10 @@ int run(int argc, char** argv) {
   TestOptions test_options;
   auto* test_app = app.add_subcommand("test", "run the tests of rule files, and generated ones");
   test_app->add_option("FILE", test_options.rules.rules, "rule files or packages")->required();
-  test_app->add_option("--rule-path", test_options.rules.rule_path, "folder of rule packages");
+  test_app
+      ->add_option("--rule-path", test_options.rules.rule_path,
+                   "folder of rule packages; may repeat")
+      ->allow_extra_args(false);
   test_app->add_option("--set", test_options.rules.settings, "name=value")->allow_extra_args(false);
   test_app->add_option("--target", test_options.rules.target, "what to build for");
   test_app->add_option("--filter", test_options.filter, "only tests whose title matches the glob");
@@ -118,7 +124,8 @@ int run(int argc, char** argv) {
   rewrite_app->add_option("-o,--out", rewrite_options.out, "the rewritten model");
   add_rewrite_flags(*rewrite_app, rewrite_options.flags, false);
   rewrite_app->add_option("--report", rewrite_options.report, "write the report as JSON");
-  rewrite_app->add_option("--html", rewrite_options.html, "not yet: a page of before and after");
+  rewrite_app->add_option("--html", rewrite_options.html,
+                          "write a page: each firing, before and after");
   rewrite_app->add_flag("--json", rewrite_options.json, "the report on standard output");
   rewrite_app->add_flag("--dry-run", rewrite_options.dry_run, "write no model");
   rewrite_app
@@ -164,9 +171,7 @@ int run(int argc, char** argv) {
   add_rewrite_flags(*build_app, build_options.flags, false);
   build_app->add_option("--isa", build_options.isa, "avx2, avx512 or auto")
       ->check(CLI::IsMember({"auto", "portable", "avx2", "avx512"}));
-  build_app
-      ->add_option("--precision", build_options.precision,
-                   "of the fast kernels: f32; not yet: bf16, f16")
+  build_app->add_option("--precision", build_options.precision, "of the fast kernels: f32")
       ->check(CLI::IsMember({"f32", "bf16", "f16"}).description(""));
   build_app->add_option("--opt", build_options.opt, "latency, balanced or size")
       ->check(CLI::IsMember({"latency", "balanced", "size"}));

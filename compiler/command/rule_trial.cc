@@ -6,6 +6,8 @@
 
 #include "compiler/command/compare.h"
 #include "matcher/evaluate.h"
+#include "matcher/facts.h"
+#include "runtime/generic/kernel.h"
 
 namespace rulec::command {
 
@@ -45,6 +47,17 @@ double tolerance_of(const RuleSet& rules, std::span<const RuleId> chosen) {
       out = std::max(out, 1e-5);
   }
   return out;
+}
+
+std::string not_computed(const Model& model, const OpTable& ops) {
+  for (std::uint32_t i = 0; i < model.node_capacity(); ++i) {
+    const GraphNode& node = model.node(NodeId{i});
+    if (!node.alive || generic::find_kernel(node.domain, node.type) != nullptr) continue;
+    const OpSchema* schema = ops.find(node.domain, node.type, opset_of(model, node.domain));
+    if (schema == nullptr || !schema->declared) continue;
+    return node.domain.empty() ? node.type.str() : ::fmt::format("{}::{}", node.domain, node.type);
+  }
+  return "";
 }
 
 static Result<std::vector<Value>> run_on(const Model& model, const Named& inputs) {

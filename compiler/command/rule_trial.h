@@ -12,6 +12,7 @@
 #include "compiler/command/interface.h"
 #include "matcher/graph.h"
 #include "matcher/match.h"
+#include "matcher/op_table.h"
 #include "matcher/rule.h"
 #include "runtime/result.h"
 
@@ -25,6 +26,10 @@ Situation situation_for(const RuleSet& rules, std::span<const RuleId> chosen);
 
 // The loosest that the rules allow; an `unsafe` one promises no numbers.
 double tolerance_of(const RuleSet& rules, std::span<const RuleId> chosen);
+
+// An operator of the model that a rule file declares and nothing here computes; empty where there
+// is none. Such a model can be looked at, not run.
+std::string not_computed(const Model& model, const OpTable& ops);
 
 // Two models on the same inputs, in double. `sizes` tells those of inputs that the models leave
 // open.

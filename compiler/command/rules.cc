@@ -264,7 +264,7 @@ Or<Rewritten> rewrite_model(const std::string& path, const RewriteFlags& flags,
 
   Progress rewriting("rewriting");
   std::vector<std::string> warnings;
-  infer_types(out.model, warnings);
+  infer_types(out.model, warnings, &out.rules.compiled.ops);
   rulec::RewriteOptions options;
   options.situation = out.rules.situation;
   options.strict = flags.strict;

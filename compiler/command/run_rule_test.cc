@@ -83,6 +83,11 @@ RuleTestResult run_rule_test(const RuleSet& rules, const OpTable& ops, const Rul
     out.passed = true;
     return out;
   }
+  if (const std::string op = not_computed(*after, ops); !op.empty()) {
+    out.note = ::fmt::format("numbers are not compared: nothing here computes {}", op);
+    out.passed = true;
+    return out;
+  }
   constexpr int trials[] = {0, 1, 2};
   const double tolerance = tolerance_of(rules, test.rules);
   const Agreement found = agreement(*before, *after, seed, tolerance, trials);

@@ -16,7 +16,8 @@ struct RuleTestResult {
   std::string title;
   Place place;
   bool passed = false;
-  std::string why;  // where it failed
+  std::string why;   // where it failed
+  std::string note;  // of one that passed: what was not compared
   std::int64_t fired = 0;
   double max_abs = 0;  // between both sides, in double
 };

@@ -33,10 +33,12 @@ class Listing {
                         {"passed", result.passed},
                         {"fired", result.fired},
                         {"max_abs", result.max_abs},
-                        {"why", result.why}});
+                        {"why", result.why},
+                        {"note", result.note}});
       return;
     }
-    ::fmt::print("{} {} - {}\n", result.passed ? "ok" : "not ok", count(), result.title);
+    ::fmt::print("{} {} - {}{}\n", result.passed ? "ok" : "not ok", count(), result.title,
+                 result.note.empty() ? "" : " # " + result.note);
     if (!result.passed)
       ::fmt::print("  {}:{}: {}\n", result.place.file, result.place.line, result.why);
   }

@@ -81,7 +81,7 @@ class Builder {
       }
     }
     std::vector<std::string> warnings;
-    infer_types(model, warnings);
+    infer_types(model, warnings, &ops_);
     return model;
   }
 
@@ -128,7 +128,7 @@ Result<Model> load_test_model(const RuleSet& rules, const OpTable& ops, const Ru
   auto model = import_onnx(std::filesystem::path(test.folder) / test.model);
   if (!model) return model;
   std::vector<std::string> warnings;
-  infer_types(*model, warnings);
+  infer_types(*model, warnings, &ops);
   return model;
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 
 // Generated tests of one rule (docs/language.md §11): the rule is applied to instances of its
-// pattern and to their near misses, and both sides are run in double. Rules that replace regions
-// have none: their firings are proven on the model at hand.
+// pattern and to their near misses, and both sides are run in double. Of rules whose replacement is
+// a template the instances are the models of their written tests.
 //
 //   GeneratedTests tests = check_rule(compiled, rule, {.seed = 0});
 //   if (!tests.passed) print(tests.why);

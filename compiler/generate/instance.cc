@@ -5,6 +5,9 @@
 #include <map>
 
 #include "compiler/generate/guess.h"
+#include "compiler/generate/scope_instance.h"
+#include "compiler/generate/words.h"
+#include "compiler/rule_parts.h"
 #include "matcher/facts.h"
 #include "matcher/guard.h"
 #include "matcher/onnx_infer_node.h"
@@ -14,60 +17,6 @@ namespace rulec {
 namespace {
 
 using Kind = Pattern::Kind;
-
-// The literals that a rule's patterns and expressions hold.
-class WordReader {
- public:
-  WordReader(const RuleSet& rules, Words& out) : rules_(rules), out_(out) {}
-
-  void pattern(PatternId id) {
-    if (!id) return;
-    const Pattern& at = rules_[id];
-    if (at.kind == Kind::Literal) literal(at.literal);
-    for (const PatternId child : at.children)
-      pattern(child);
-    for (const AttributePattern& attribute : at.attributes)
-      expression(attribute.equals);
-    for (const ExprId predicate : at.predicates)
-      expression(predicate);
-  }
-
-  void expression(ExprId id) {
-    if (!id) return;
-    const Expr& at = rules_[id];
-    if (at.kind == Expr::Kind::Literal) literal(at.literal);
-    if (at.kind == Expr::Kind::DType) out_.integers.push_back(static_cast<std::int64_t>(at.dtype));
-    std::vector<std::int64_t> list;
-    for (const ExprId operand : at.operands) {
-      expression(operand);
-      if (at.kind != Expr::Kind::List || !operand) continue;
-      if (const auto* i = std::get_if<std::int64_t>(&rules_[operand].literal.value))
-        list.push_back(*i);
-    }
-    if (at.kind == Expr::Kind::List && !list.empty() && list.size() == at.operands.size())
-      out_.lists.push_back(std::move(list));
-  }
-
- private:
-  void literal(const Literal& at) {
-    if (const auto* i = std::get_if<std::int64_t>(&at.value)) out_.integers.push_back(*i);
-    if (const auto* d = std::get_if<double>(&at.value)) out_.numbers.push_back(*d);
-    if (const auto* s = std::get_if<std::string>(&at.value)) out_.strings.push_back(*s);
-    if (const auto* list = std::get_if<std::vector<Literal>>(&at.value)) {
-      std::vector<std::int64_t> integers;
-      for (const Literal& item : *list) {
-        if (const auto* i = std::get_if<std::int64_t>(&item.value))
-          integers.push_back(*i);
-        else
-          literal(item);
-      }
-      if (integers.size() == list->size()) out_.lists.push_back(std::move(integers));
-    }
-  }
-
-  const RuleSet& rules_;
-  Words& out_;
-};
 
 class InstanceMaker {
  public:
@@ -79,17 +28,16 @@ class InstanceMaker {
         situation_(situation),
         random_(random),
         bindings_(rule.slots.size()) {
-    WordReader reader(rules, words_);
-    for (const PatternId id : rule.root.patterns)
-      reader.pattern(id);
-    for (const ExprId guard : rule.where)
-      reader.expression(guard);
+    words_ = words_of(rules, rule);
   }
 
   Result<Instance> make() {
     choose_opset();
     choose_base();
+    if (rule_.root.kind != Root::Kind::Pattern)
+      if (Status made = make_cluster(); !made) return made.error();
     for (const PatternId root : rule_.root.patterns) {
+      if (rule_.root.kind != Root::Kind::Pattern) break;
       auto made = value(root, nullptr);
       if (!made) return made.error();
       if (*made && rule_.match_results.empty()) results_.push_back(*made);
@@ -105,7 +53,7 @@ class InstanceMaker {
       out.inputs.emplace_back(model_.value(input).name, model_.value(input).type);
     if (coin(3)) hide_shapes();
     std::vector<std::string> warnings;
-    infer_types(model_, warnings);
+    infer_types(model_, warnings, &ops_);
     out.model = std::move(model_);
     return out;
   }
@@ -133,6 +81,30 @@ class InstanceMaker {
     const std::size_t rank = coin(8) ? below(2) : 2 + below(3);
     for (std::size_t i = 0; i < rank; ++i)
       base_.push_back(coin(5) ? 1 : 2 + random_.below(3));
+  }
+
+  // Members that share a value: what stands for all of them is drawn once, the rest for each.
+  Status make_cluster() {
+    const PatternId member = rule_.root.patterns.front();
+    const bool by = rule_.root.kind == Root::Kind::ClusterBy;
+    const std::int64_t members = (by ? 2 : 1) + random_.below(2);
+    ValueId source;
+    for (std::int64_t i = 0; i < members; ++i) {
+      nodes_.clear();
+      for (std::size_t slot = 0; i > 0 && slot < bindings_.size(); ++slot) {
+        const SlotKind kind = rule_.slots[slot].kind;
+        const bool common = (by && slot == rule_.root.by.index) || kind == SlotKind::Dimension ||
+                            kind == SlotKind::Attributes ||
+                            (kind == SlotKind::Attribute && !coin(4));
+        if (!common) bindings_[slot] = {};
+      }
+      auto made = node_of(rules_[member], by ? ValueId{} : source);
+      if (!made) return made.error();
+      const GraphNode& node = model_.node(*made);
+      if (!source && !node.inputs.empty()) source = node.inputs[0];
+      results_.push_back(node.outputs[0]);
+    }
+    return Done{};
   }
 
   Scope scope(NodeId self = {}) const {
@@ -478,11 +450,22 @@ class InstanceMaker {
       return std::any_of(pattern.attributes.begin(), pattern.attributes.end(),
                          [&](const AttributePattern& one) { return one.name == name; });
     };
+    const bool of_member =
+        rule_.root.kind != Root::Kind::Pattern && &pattern == &rules_[rule_.root.patterns.front()];
+    if (of_member && rest_) {
+      for (const Attribute& other : *rest_)
+        spot.attributes.set(other.name, other.value);
+      return Done{};
+    }
+    std::vector<Attribute> rest;
     for (const AttributeSchema& other : schema.attributes) {
       if (named(other.name) || !(other.required || coin(4))) continue;
-      if (auto value = guess_attribute(spot, other, random_, words_))
+      if (auto value = guess_attribute(spot, other, random_, words_)) {
+        rest.push_back({other.name, *value});
         spot.attributes.set(other.name, std::move(*value));
+      }
     }
+    if (of_member) rest_ = std::move(rest);
     return Done{};
   }
 
@@ -563,18 +546,31 @@ class InstanceMaker {
   Shape base_;
   std::vector<Binding> bindings_;
   std::map<std::uint32_t, NodeId> nodes_;
+  std::optional<std::vector<Attribute>> rest_;  // a cluster's members have these in common
   std::vector<ValueId> results_;
 };
 
 }  // namespace
 
-bool has_instances(const Rule& rule) {
-  return rule.root.kind == Root::Kind::Pattern && !rule.call && !rule.root.patterns.empty();
+std::string why_no_instances(const RuleSet& rules, const Rule& rule) {
+  if (rule.call)
+    return "what a template replaces is not made up; a test over a model in which it fires gives "
+           "near misses";
+  for (const PatternId id : patterns_of(rules, rule, false))
+    for (const OpName& op : rules[id].ops)
+      if (op.domain.empty() && (op.type == "Loop" || op.type == "If" || op.type == "Scan"))
+        return "nodes with bodies are not made up; a test over a model in which it fires gives "
+               "near "
+               "misses";
+  return "";
 }
 
-Result<Instance> make_instance(const RuleSet& rules, const OpTable& ops, RuleId rule,
+Result<Instance> make_instance(const RuleSet& rules, const OpTable& ops, RuleId id,
                                const Situation& situation, Random& random) {
-  return InstanceMaker(rules, ops, rules[rule], situation, random).make();
+  const Rule& rule = rules[id];
+  if (rule.root.kind == Root::Kind::Scope)
+    return make_scope_instance(rules, ops, rule, situation, random);
+  return InstanceMaker(rules, ops, rule, situation, random).make();
 }
 
 bool reads_half(const Model& model) {

@@ -22,9 +22,9 @@
 
 namespace rulec {
 
-// Whether instances of the rule can be made at all: its root is a pattern of nodes, and it does not
-// replace a region.
-bool has_instances(const Rule& rule);
+// Why no instances can be made up: what a template replaces is found by running it, and bodies are
+// not drawn. Empty where they can.
+std::string why_no_instances(const RuleSet& rules, const Rule& rule);
 
 struct Instance {
   Model model;

@@ -42,9 +42,9 @@ class Neighbour {
     for (std::uint32_t i = 0; i < model_.value_capacity(); ++i)
       if (GraphValue& info = model_.value(ValueId{i}); info.alive && info.producer) info.type = {};
     std::vector<std::string> warnings;
-    infer_types(model_, warnings);
+    infer_types(model_, warnings, &ops_);
     if (!warnings.empty()) return std::nullopt;
-    return Variation{std::move(model_), std::move(what)};
+    return Variation{std::move(model_), std::move(what), false};
   }
 
  private:

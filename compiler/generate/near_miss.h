@@ -15,7 +15,8 @@ namespace rulec {
 
 struct Variation {
   Model model;
-  std::string what;  // "`t1` is read elsewhere too", for messages
+  std::string what;        // "`t1` is read elsewhere too", for messages
+  bool must_stay = false;  // whatever the rule would make of it
 };
 
 // One interior value read elsewhere too, one attribute off, one constant off by a hair, or one

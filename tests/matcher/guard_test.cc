@@ -175,4 +175,40 @@ TEST(Guard, EveryFunctionThatTheCompilerKnowsIsEvaluated) {
     EXPECT_TRUE(std::find(names.begin(), names.end(), name) != names.end()) << name;
 }
 
+// ---- alternatives that did not match
+// --------------------------------------------------------------
+
+static Rewritten of_either(const std::string& operand, const std::string& rest) {
+  return rewritten(
+      "g (float[2,3] x, float[2,3] m) => (float[2,3] y) { a = " + operand + " y = Neg(a) }",
+      "rule r: Neg(Relu(x) | Mul(x, m)) -> " + rest);
+}
+
+TEST(Guard, ACaptureOfAnotherAlternativeHasNoValue) {
+  EXPECT_EQ(of_either("Mul(x, m)", "Sub(x, m)").ops(), "Sub");
+  const auto bare = of_either("Relu(x)", "Sub(x, m)");
+  EXPECT_EQ(bare.ops(), "Relu Neg");
+  EXPECT_NE(bare.misses().find("`m else …` says what stands in"), std::string::npos)
+      << bare.misses();
+  EXPECT_EQ(of_either("Relu(x)", "Sub(x, m else 1)").ops(), "Sub");
+  EXPECT_EQ(of_either("Relu(x)", "Clip(x, m else none, none)").ops(), "Clip");
+}
+
+TEST(Guard, ConditionsOverItAreUnknown) {
+  EXPECT_EQ(of_either("Relu(x)", "Abs(x) where rank(m) = 2").ops(), "Relu Neg");
+  EXPECT_EQ(of_either("Relu(x)", "Abs(x) where not rank(m) = 2").ops(), "Relu Neg");
+  EXPECT_EQ(of_either("Relu(x)", "Abs(x) where rank(m) = 2 or unknown").ops(), "Abs");
+  EXPECT_EQ(of_either("Relu(x)", "Abs(x) where is_none(m)").ops(), "Abs");
+  EXPECT_EQ(of_either("Mul(x, m)", "Abs(x) where is_none(m)").ops(), "Mul Neg");
+  EXPECT_EQ(of_either("Relu(x)", "Abs(x) where is_none(m) or rank(m) = 2").ops(), "Abs");
+}
+
+// A guard that fails since nothing bound its name sends the search on to what does.
+TEST(Guard, TheNextAlternativeMayBindIt) {
+  const auto out =
+      rewritten("g (float[2,3] x, float[2,3] m) => (float[2,3] y) { a = Mul(x, m) y = Neg(a) }",
+                "rule r: Neg(Mul(x, _) | Mul(x, m)) -> Abs(x) where rank(m) = 2");
+  EXPECT_EQ(out.ops(), "Abs") << out.misses();
+}
+
 }  // namespace rulec::test

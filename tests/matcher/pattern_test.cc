@@ -513,4 +513,13 @@ TEST(Pattern, AMatchLiesWithinOneGraph) {
             0U);
 }
 
+TEST(Pattern, BodiesThatAndJoinsBindTheirNames) {
+  const auto out = rewritten(
+      "g (float[4] x, bool c) => (float[4] y) { y = If(c) <then_branch = a () => (float[4] o) "
+      "{ o = Relu(x) }, else_branch = b () => (float[4] p) { p = Neg(x) }> }",
+      "rule r: If[then_body contains Relu(outer v) and else_body contains Neg(outer v)](c) "
+      "-> Where(c, Relu(v), Neg(v))");
+  EXPECT_EQ(out.ops(), "Relu Neg Where") << out.misses();
+}
+
 }  // namespace rulec::test

@@ -166,6 +166,41 @@ TEST(ReferenceMatch, Bodies) {
   EXPECT_GE(compare(model, compiled, program, matcher), 8U);
 }
 
+// A Scan of one carried value over two inputs: state, slices, rows given out, nothing that counts.
+static constexpr const char* scan_graph =
+    "g (float[3] s0, float[4,3] a, float[4,3] b, float[3] x) => (float[3] s, float[4,3] all) {"
+    "  s, all = Scan <num_scan_inputs = 2, body = k (float[3] st, float[3] p, float[3] q)"
+    "    => (float[3] next, float[3] row)"
+    "    { m = Mul(p, q) next = Add(m, st) n = Sub(next, x) row = Neg(n) }>(s0, a, b) }";
+
+TEST(ReferenceMatch, BodiesOfScan) {
+  static constexpr std::array predicates = {
+      "body contains Mul",
+      "body contains Add(Mul, state st)",
+      "body contains Add(_, state 0)",
+      "body contains Add(_, state 1)",
+      "body contains Mul(state 0, _)",
+      "body contains Mul(scan 0, _)",
+      "body contains Sub(_, outer o)",
+      "body contains Mul(iteration, _)",
+      "body contains Neg(Sub(Add(Mul(p, q), state s), outer o))",
+      "body contains Mul and not body contains Exp",
+  };
+  std::string text;
+  for (std::size_t i = 0; i < predicates.size(); ++i)
+    text += fmt::format("rule r{}: n @ Scan[{}] -> n{{}}\n", i, predicates[i]);
+  text +=
+      "rule whole: n @ Scan[body is { w = Neg(Sub(Add(Mul(p, q), state s), outer o)) }] -> n{}\n"
+      "rule part: n @ Scan[body is { w = Sub(Add(Mul(p, q), state s), outer o) }] -> n{}\n";
+  const CompiledRules compiled = rules_of(text);
+  ASSERT_FALSE(compiled.rules.phases.empty()) << text;
+  const RuleProgram program = compile_program(compiled.rules, compiled.rules.phases[0].rules);
+  const Model model = model_of(scan_graph);
+  const Situation situation;
+  Matcher matcher(model, compiled.rules, compiled.ops, situation);
+  EXPECT_EQ(compare(model, compiled, program, matcher), 7U);
+}
+
 TEST(ReferenceMatch, TheSameFirings) {
   const std::uint32_t seed = 7;
   SCOPED_TRACE(fmt::format("seed {}", seed));

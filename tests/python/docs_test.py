@@ -65,15 +65,34 @@ def check_diagnostics(rulec, page, folder):
     return count, wrong
 
 
+def check_ports(folder):
+    """Each rule and test that the table of examples/ports names stands in its rule file."""
+    page, rules = (folder / "README.md").read_text(), (folder / "ports.rules").read_text()
+    rows = re.findall(r"^\| (\d+) \| .*? \| (.*?) \| (.*?) \|$", page, re.MULTILINE)
+    wrong = [] if [int(row[0]) for row in rows] == list(range(1, 26)) else ["rows are missing"]
+    for number, answer, test in rows:
+        named = re.search(r"rules? ((?:`\w+`(?:, )?)+)", answer)
+        for rule in re.findall(r"`(\w+)`", named.group(1)) if named else []:
+            if f"\nrule {rule}" not in rules:
+                wrong.append(f"ports/README.md, row {number}: there is no rule `{rule}`")
+        for title in re.findall(r'"([^"]*)"', test):
+            if f'\ntest "{title}"' not in rules:
+                wrong.append(f"ports/README.md, row {number}: there is no test \"{title}\"")
+    return len(rows), wrong
+
+
 def main():
     rulec, docs = sys.argv[1], pathlib.Path(sys.argv[2])
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         blocks, wrong = check_language(rulec, docs / "language.md", folder)
         kinds, more = check_diagnostics(rulec, docs / "diagnostics.md", folder)
+    rows, odd = check_ports(docs.parent / "examples/ports")
+    more += odd
     for text in wrong + more:
         print(text)
-    print(f"{blocks} blocks of language.md, {kinds} of diagnostics.md, {len(wrong + more)} wrong")
+    print(f"{blocks} blocks of language.md, {kinds} of diagnostics.md, {rows} rows of ports, "
+          f"{len(wrong + more)} wrong")
     sys.exit(1 if wrong + more or blocks < 10 or kinds < 20 else 0)
 
 

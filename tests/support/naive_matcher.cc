@@ -181,13 +181,22 @@ struct Naive {
         graph = model.node(model.graph(graph).owner).graph;
       return graph != ground.body && found();
     }
-    if (!body.owner || !(model.node(body.owner).type == "Loop")) return false;
-    if (pattern.kind == Pattern::Kind::Iteration) return body.inputs.at(0) == at && found();
-    const std::size_t states = body.inputs.size() - 2;
+    if (!body.owner) return false;
+    const GraphNode& owner = model.node(body.owner);
+    const bool loop = owner.type == "Loop";
+    if (!loop && !(owner.type == "Scan")) return false;
+    if (pattern.kind == Pattern::Kind::Iteration) return loop && body.inputs.at(0) == at && found();
+    // A Loop's body takes counter and condition first and gives its condition; what a Scan's body
+    // takes last are the slices of its scan inputs.
+    const std::size_t lead = loop ? 2 : 0;
+    const std::size_t sliced =
+        loop ? 0 : static_cast<std::size_t>(owner.attributes.integer("num_scan_inputs", 0));
+    const std::size_t states = body.inputs.size() - lead - sliced;
     const bool carried = pattern.kind == Pattern::Kind::State;
     const auto& list = carried ? body.inputs : body.outputs;
-    const std::size_t first = carried ? 2 : 1 + states;
-    for (std::size_t i = first; i < list.size(); ++i) {
+    const std::size_t first = carried ? lead : (loop ? 1 : 0) + states;
+    const std::size_t last = carried ? lead + states : list.size();
+    for (std::size_t i = first; i < last; ++i) {
       if (list[i] != at) continue;
       if (pattern.index >= 0 && static_cast<std::size_t>(pattern.index) != i - first) continue;
       return found();
