@@ -30,7 +30,9 @@ struct Run {
   double load_ms = 0, first_ms = 0;  // first: from opening to the first result
   std::vector<double> samples;       // ms
   double images_per_second = 0;      // of several callers at once, where they were asked for
+  // Of each operation, nanoseconds: their sum until now, and those of each timed run.
   std::vector<std::uint64_t> profile_before;
+  std::vector<std::vector<double>> operation_samples;
 };
 
 struct Statistics {
@@ -98,6 +100,17 @@ static Result<double> time_once(Run& run) {
   return ms;
 }
 
+// Puts the times of the operations of the run just done with the others.
+static void note_operations(Run& run) {
+  const auto profile = run.subject->session()->profile();
+  run.profile_before.resize(profile.size(), 0);
+  run.operation_samples.resize(profile.size());
+  for (std::size_t i = 0; i < profile.size(); ++i) {
+    run.operation_samples[i].push_back(static_cast<double>(profile[i] - run.profile_before[i]));
+    run.profile_before[i] = profile[i];
+  }
+}
+
 static Result<Run> open_run(const std::string& path, const BenchOptions& options) {
   Run run;
   auto subject = Subject::open(
@@ -141,6 +154,7 @@ static Status time_runs(std::vector<Run>& runs, const BenchOptions& options) {
       const auto ms = time_once(run);
       if (!ms) return ms.error();
       run.samples.push_back(*ms);
+      note_operations(run);
     }
     if (step % options.report_every != 0 && step != options.iterations) continue;
     if (!lines) {
@@ -215,7 +229,7 @@ namespace {
 
 struct OperationTime {
   Engine::Operation operation;
-  double ms = 0, gflops = 0;
+  double ms = 0, least = 0, gflops = 0;  // ms: the median
 };
 
 }  // namespace
@@ -223,12 +237,9 @@ struct OperationTime {
 static std::vector<OperationTime> profile_of(Run& run) {
   std::vector<OperationTime> out;
   const auto operations = run.subject->session()->engine().operations();
-  const auto profile = run.subject->session()->profile();
-  for (std::size_t i = 0; i < profile.size() && i < operations.size(); ++i) {
-    const std::uint64_t before = i < run.profile_before.size() ? run.profile_before[i] : 0;
-    OperationTime time{operations[i]};
-    time.ms =
-        static_cast<double>(profile[i] - before) / 1e6 / static_cast<double>(run.samples.size());
+  for (std::size_t i = 0; i < run.operation_samples.size() && i < operations.size(); ++i) {
+    const Statistics of = statistics_of(run.operation_samples[i]);
+    OperationTime time{operations[i], of.p50 / 1e6, of.min / 1e6};
     time.gflops = time.ms > 0 ? time.operation.flops / time.ms / 1e6 : 0;
     out.push_back(std::move(time));
   }
@@ -253,6 +264,7 @@ static Json run_json(Run& run, const BenchOptions& options, double peak, const M
     ops.push_back({{"op", time.operation.name},
                    {"kernel", time.operation.kernel},
                    {"ms", time.ms},
+                   {"least_ms", time.least},
                    {"gflops", time.gflops},
                    {"bytes", nullptr}});
   return {{"engine", run.subject->path()},
@@ -308,14 +320,15 @@ static void print_run(Run& run, const BenchOptions& options, double peak) {
                static_cast<double>(engine.weight_bytes()) / 1e6,
                static_cast<double>(engine.arena_bytes()) / 1e6);
   if (!options.profile) return;
-  ::fmt::print("  {:>9}  {:>6}  {:>9}  {:>7}  operation\n", "ms", "share", "GFLOP/s", "of peak");
+  ::fmt::print("  {:>9}  {:>9}  {:>6}  {:>9}  {:>7}  operation\n", "p50 ms", "least", "share",
+               "GFLOP/s", "of peak");
   const auto times = profile_of(run);
   double total = 0;
   for (const OperationTime& time : times)
     total += time.ms;
   for (const OperationTime& time : times)
-    ::fmt::print("  {:9.4f}  {:5.1f} %  {:9.1f}  {:5.1f} %  {} `{}`\n", time.ms,
-                 total > 0 ? 100 * time.ms / total : 0, time.gflops,
+    ::fmt::print("  {:9.4f}  {:9.4f}  {:5.1f} %  {:9.1f}  {:5.1f} %  {} `{}`\n", time.ms,
+                 time.least, total > 0 ? 100 * time.ms / total : 0, time.gflops,
                  peak > 0 ? 100 * time.gflops / peak : 0, time.operation.kernel,
                  time.operation.name);
 }
