@@ -23,7 +23,7 @@ RULEC_INLINE Vec activate(Activation kind, float alpha, float beta, Vec x, Vec s
     case Activation::Sigmoid:
       return sigmoid(x);
     case Activation::Silu:
-      return x / (one + bounded_exponential(-x));
+      return x * sigmoid(x);
     case Activation::HardSigmoid:
       return minimum(one, maximum(zero, fma(x, splat(alpha), splat(beta))));
     case Activation::HardSwish:
@@ -96,6 +96,29 @@ static inline Finish make_finish(const Epilogue& e) {
       store(values + i, x);
     }
   };
+  if (f.activation == Activation::Silu || f.activation == Activation::Sigmoid) {
+    constexpr int together = 4;
+    const bool scaled = f.activation == Activation::Silu;
+    int i = 0;
+    for (; i + together * lanes <= count; i += together * lanes) {
+      Vec x[together], y[together];
+      each<together>([&](int j) RULEC_LAMBDA_INLINE {
+        x[j] = load(values + i + j * lanes);
+        if (f.add_before) x[j] = x[j] + load(residual + i + j * lanes);
+        y[j] = x[j];
+      });
+      sigmoid(y);
+      each<together>([&](int j) RULEC_LAMBDA_INLINE {
+        if (scaled) y[j] = x[j] * y[j];
+        if (f.add_after) y[j] = y[j] + load(residual + i + j * lanes);
+        store(values + i + j * lanes, y[j]);
+      });
+    }
+    if (i == count) return;
+    values += i;
+    count -= i;
+    if (residual != nullptr) residual += i;
+  }
   const Vec alpha = splat(f.alpha);
   switch (f.activation) {
     case Activation::LeakyRelu:

@@ -7,15 +7,6 @@
 
 namespace rulec::kernels::RULEC_ISA {
 
-RULEC_INLINE float horizontal_sum(Vec v) {
-  alignas(64) float a[lanes];
-  store(a, v);
-  float sum = 0;
-  for (int i = 0; i < lanes; ++i)
-    sum += a[i];
-  return sum;
-}
-
 template <typename F>
 RULEC_INLINE float fold_lanes(Vec v, F f) {
   alignas(64) float a[lanes];
@@ -140,9 +131,10 @@ static float reduce_row(RowKind kind, const float* x, std::int64_t n) {
   return finish(kind, value, n);
 }
 
-// The same with `inner` elements between neighbours of a row: a vector of rows at a time.
-static void strided(const RowParameters& p, const float* x, float* y, std::int64_t count) {
-  const std::int64_t n = p.length, step = p.inner;
+// The same with `step` elements between neighbours of a row: a vector of rows at a time.
+static void strided(const RowParameters& p, std::int64_t step, const float* x, float* y,
+                    std::int64_t count) {
+  const std::int64_t n = p.length;
   const auto at = [&](std::int64_t i) {
     return count == lanes ? load(x + i * step) : load_part(x + i * step, count, 0.0f);
   };
@@ -150,13 +142,23 @@ static void strided(const RowParameters& p, const float* x, float* y, std::int64
     Vec top = at(0);
     for (std::int64_t i = 1; i < n; ++i)
       top = maximum(top, at(i));
-    Vec sum = splat(0.0f);
-    for (std::int64_t i = 0; i < n; ++i)
-      sum = sum + exponential(at(i) - top);
     const bool logarithmic = p.kind == RowKind::LogSoftmax;
-    const Vec scale = logarithmic ? top + logarithm(sum) : splat(1.0f) / sum;
+    Vec sum = splat(0.0f);
     for (std::int64_t i = 0; i < n; ++i) {
-      put(y + i * step, count, logarithmic ? at(i) - scale : exponential(at(i) - top) * scale);
+      const Vec e = bounded_exponential(at(i) - top);
+      if (!logarithmic) put(y + i * step, count, e);
+      sum = sum + e;
+    }
+    if (logarithmic) {
+      const Vec shift = top + logarithm(sum);
+      for (std::int64_t i = 0; i < n; ++i)
+        put(y + i * step, count, at(i) - shift);
+      return;
+    }
+    const Vec scale = splat(1.0f) / sum;
+    for (std::int64_t i = 0; i < n; ++i) {
+      float* to = y + i * step;
+      put(to, count, (count == lanes ? load(to) : load_part(to, count, 0.0f)) * scale);
     }
     return;
   }
@@ -166,6 +168,22 @@ static void strided(const RowParameters& p, const float* x, float* y, std::int64
   if (p.kind == RowKind::Mean) sum = sum / splat(static_cast<float>(n));
   if (p.kind == RowKind::L2) sum = square_root(sum);
   put(y, count, sum);
+}
+
+// Short rows one behind the other, a vector of them at a time, turned there and back.
+static constexpr std::int64_t short_row = 16;
+static void short_softmax(const RowParameters& p, const float* x, float* y, std::int64_t count) {
+  const std::int64_t n = p.length;
+  alignas(64) float turned[short_row * lanes] = {}, made[short_row * lanes];
+  for (std::int64_t r = 0; r < count; ++r) {
+    for (std::int64_t i = 0; i < n; ++i)
+      turned[i * lanes + r] = x[r * n + i];
+  }
+  strided(p, lanes, turned, made, lanes);
+  for (std::int64_t r = 0; r < count; ++r) {
+    for (std::int64_t i = 0; i < n; ++i)
+      y[r * n + i] = made[i * lanes + r];
+  }
 }
 
 void rows(const KernelCall& call) {
@@ -179,8 +197,13 @@ void rows(const KernelCall& call) {
       call.inputs.size() > 2 ? reinterpret_cast<const float*>(call.inputs[2].data) : nullptr;
   const std::int64_t n = p.length, inner = p.inner;
   const bool keeps = p.kind <= RowKind::LayerNorm;  // the output has the input's size
+  const bool is_short = inner == 1 && p.kind <= RowKind::LogSoftmax && n <= short_row;
   const std::int64_t parts = ceil_div(inner, lanes);
   const auto row = [&](std::int64_t index) {
+    if (is_short) {
+      const std::int64_t first = index * lanes;
+      return short_softmax(p, x + first * n, y + first * n, smaller(lanes, p.outer - first));
+    }
     if (inner == 1) {
       if (p.kind == RowKind::LayerNorm) {
         layer_norm_row(x + index * n, y + index * n, n, p.epsilon, scale, bias);
@@ -192,11 +215,14 @@ void rows(const KernelCall& call) {
       return;
     }
     const std::int64_t outer = index / parts, part = index % parts * lanes;
-    strided(p, x + outer * n * inner + part, y + outer * (keeps ? n : 1) * inner + part,
+    strided(p, inner, x + outer * n * inner + part, y + outer * (keeps ? n : 1) * inner + part,
             smaller(lanes, inner - part));
   };
-  const std::int64_t all = p.outer * (inner == 1 ? 1 : parts);
-  const std::int64_t per_chunk = larger(1, 8192 / larger(1, n * (inner == 1 ? 1 : lanes)));
+  const bool together = is_short || inner > 1;  // a vector of rows at a time
+  const std::int64_t all = is_short     ? ceil_div(std::int64_t{p.outer}, lanes)
+                           : inner == 1 ? p.outer
+                                        : p.outer * parts;
+  const std::int64_t per_chunk = larger(1, 8192 / larger(1, n * (together ? lanes : 1)));
   const auto chunk = [&](std::int64_t c) {
     const std::int64_t end = smaller(all, (c + 1) * per_chunk);
     for (std::int64_t i = c * per_chunk; i < end; ++i)

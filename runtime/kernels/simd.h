@@ -43,6 +43,11 @@ RULEC_INLINE Vec minimum(Vec a, Vec b) {
 RULEC_INLINE Vec square_root(Vec a) {
   return _mm512_sqrt_ps(a);
 }
+// 1 / a to 2 units in the last place, for magnitudes between 2^-126 and 2^126.
+RULEC_INLINE Vec reciprocal(Vec a) {
+  const Vec r = _mm512_rcp14_ps(a);
+  return _mm512_fmadd_ps(r, _mm512_fnmadd_ps(a, r, _mm512_set1_ps(1.0f)), r);
+}
 RULEC_INLINE Vec round_even(Vec a) {
   return _mm512_roundscale_ps(a, 8);
 }
@@ -83,6 +88,9 @@ RULEC_INLINE IntVec shift_right_23(IntVec a) {
 RULEC_INLINE Vec where_less(Vec a, Vec b, Vec yes, Vec no) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
 }
+RULEC_INLINE float horizontal_sum(Vec a) {
+  return _mm512_reduce_add_ps(a);
+}
 #elif defined(__AVX2__)
 inline constexpr int lanes = 8;
 using Vec = __m256;
@@ -107,6 +115,11 @@ RULEC_INLINE Vec minimum(Vec a, Vec b) {
 }
 RULEC_INLINE Vec square_root(Vec a) {
   return _mm256_sqrt_ps(a);
+}
+// A division takes as long as ten multiplications.
+RULEC_INLINE Vec reciprocal(Vec a) {
+  const Vec r = _mm256_rcp_ps(a);
+  return _mm256_fmadd_ps(r, _mm256_fnmadd_ps(a, r, _mm256_set1_ps(1.0f)), r);
 }
 RULEC_INLINE Vec round_even(Vec a) {
   return _mm256_round_ps(a, 8);
@@ -147,6 +160,11 @@ RULEC_INLINE IntVec shift_right_23(IntVec a) {
 RULEC_INLINE Vec where_less(Vec a, Vec b, Vec yes, Vec no) {
   return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
 }
+RULEC_INLINE float horizontal_sum(Vec a) {
+  __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+}
 #elif defined(__aarch64__)
 inline constexpr int lanes = 4;
 using Vec = float32x4_t;
@@ -172,6 +190,9 @@ RULEC_INLINE Vec minimum(Vec a, Vec b) {
 }
 RULEC_INLINE Vec square_root(Vec a) {
   return vsqrtq_f32(a);
+}
+RULEC_INLINE Vec reciprocal(Vec a) {
+  return vdupq_n_f32(1.0f) / a;
 }
 RULEC_INLINE Vec round_even(Vec a) {
   return vrndnq_f32(a);
@@ -212,6 +233,9 @@ RULEC_INLINE IntVec shift_right_23(IntVec a) {
 RULEC_INLINE Vec where_less(Vec a, Vec b, Vec yes, Vec no) {
   return vbslq_f32(vcltq_f32(a, b), yes, no);
 }
+RULEC_INLINE float horizontal_sum(Vec a) {
+  return vaddvq_f32(a);
+}
 #else
 inline constexpr int lanes = 4;
 using Vec = __m128;
@@ -237,6 +261,9 @@ RULEC_INLINE Vec minimum(Vec a, Vec b) {
 RULEC_INLINE Vec square_root(Vec a) {
   return _mm_sqrt_ps(a);
 }
+RULEC_INLINE Vec reciprocal(Vec a) {
+  return _mm_set1_ps(1.0f) / a;
+}
 RULEC_INLINE IntVec to_int(Vec a) {
   return _mm_cvtps_epi32(a);
 }
@@ -246,6 +273,10 @@ RULEC_INLINE Vec to_float(IntVec a) {
 RULEC_INLINE Vec where_less(Vec a, Vec b, Vec yes, Vec no) {
   const Vec mask = _mm_cmplt_ps(a, b);
   return _mm_or_ps(_mm_and_ps(mask, yes), _mm_andnot_ps(mask, no));
+}
+RULEC_INLINE float horizontal_sum(Vec a) {
+  const Vec half = _mm_add_ps(a, _mm_movehl_ps(a, a));
+  return _mm_cvtss_f32(_mm_add_ss(half, _mm_shuffle_ps(half, half, 1)));
 }
 // Beyond 2^23 a float is whole already (and would not fit an integer).
 RULEC_INLINE Vec round_even(Vec a) {
@@ -326,27 +357,53 @@ RULEC_INLINE Vec exponential(Vec x) {
   return p * a * b;
 }
 
-// e^x where |x| below 87 is all that matters: one factor of a power of two.
-RULEC_INLINE Vec bounded_exponential(Vec x) {
-  const Vec c = minimum(splat(87.0f), maximum(splat(-87.0f), x));
-  // Adding 1.5 * 2^23 rounds to an integer, which then stands in the lowest bits.
-  const Vec magic = splat(12582912.0f);
-  const Vec shifted = fma(c, splat(1.44269504f), magic);
-  const Vec n = shifted - magic;
-  Vec r = fma(n, splat(-0.693359375f), c);
-  r = fma(n, splat(2.12194440e-4f), r);
-  Vec p = splat(1.9875691500e-4f);
-  p = fma(p, r, splat(1.3981999507e-3f));
-  p = fma(p, r, splat(8.3334519073e-3f));
-  p = fma(p, r, splat(4.1665795894e-2f));
-  p = fma(p, r, splat(1.6666665459e-1f));
-  p = fma(p, r, splat(5.0000001201e-1f));
-  p = fma(p, r * r, r + splat(1.0f));
-  return p * from_bits(shift_left_23(add_int(bits(shifted), splat_int(127))));
+// f(0) … f(N - 1), written out.
+template <int N, typename F>
+RULEC_INLINE void each(F f) {
+#pragma GCC unroll 8
+  for (int i = 0; i < N; ++i)
+    f(i);
 }
 
+// e^x where |x| below 87 is all that matters, to 2 units in the last place: 2^n 2^r with |r| <=
+// 1/2. Of several vectors step by step: one alone is a chain of operations that each wait for the
+// last.
+template <int N>
+RULEC_INLINE void bounded_exponential(Vec (&x)[N]) {
+  // Adding 1.5 * 2^23 rounds to an integer, which then stands in the lowest bits.
+  const Vec magic = splat(12582912.0f), log2_e = splat(1.44269502f);
+  Vec shifted[N], p[N];
+  each<N>([&](int i)
+              RULEC_LAMBDA_INLINE { x[i] = minimum(splat(87.0f), maximum(splat(-87.0f), x[i])); });
+  each<N>([&](int i) RULEC_LAMBDA_INLINE { shifted[i] = fma(x[i], log2_e, magic); });
+  each<N>([&](int i) RULEC_LAMBDA_INLINE {
+    const Vec whole = shifted[i] - magic;
+    x[i] = fma(x[i], splat(1.92596303e-8f), fma(x[i], log2_e, -whole));
+    p[i] = splat(1.3264727313e-03f);
+  });
+  constexpr float coefficients[] = {9.6715129912e-03f, 5.5507335812e-02f, 2.4022242427e-01f,
+                                    6.9314700365e-01f, 1.0f};
+#pragma GCC unroll 5
+  for (const float coefficient : coefficients)
+    each<N>([&](int i) RULEC_LAMBDA_INLINE { p[i] = fma(p[i], x[i], splat(coefficient)); });
+  each<N>([&](int i) RULEC_LAMBDA_INLINE {
+    x[i] = p[i] * from_bits(shift_left_23(add_int(bits(shifted[i]), splat_int(127))));
+  });
+}
+RULEC_INLINE Vec bounded_exponential(Vec x) {
+  Vec one[1] = {x};
+  bounded_exponential(one);
+  return one[0];
+}
+
+template <int N>
+RULEC_INLINE void sigmoid(Vec (&x)[N]) {
+  each<N>([&](int i) RULEC_LAMBDA_INLINE { x[i] = -x[i]; });
+  bounded_exponential(x);
+  each<N>([&](int i) RULEC_LAMBDA_INLINE { x[i] = reciprocal(splat(1.0f) + x[i]); });
+}
 RULEC_INLINE Vec sigmoid(Vec x) {
-  return splat(1.0f) / (splat(1.0f) + bounded_exponential(-x));
+  return reciprocal(splat(1.0f) + bounded_exponential(-x));
 }
 
 // tanh as a ratio of polynomials on the range where it is not yet ±1.
@@ -364,7 +421,7 @@ RULEC_INLINE Vec hyperbolic_tangent(Vec x) {
   q = fma(q, s, splat(1.18534705686654e-04f));
   q = fma(q, s, splat(2.26843463243900e-03f));
   q = fma(q, s, splat(4.89352518554385e-03f));
-  return c * p / q;
+  return c * p * reciprocal(q);
 }
 
 // erf as x times a ratio of polynomials in its square on the range where it is not yet ±1; to
@@ -384,7 +441,7 @@ RULEC_INLINE Vec error_function(Vec x) {
   q = fma(q, s, splat(0.11410383880138397f));
   q = fma(q, s, splat(0.5020648241043091f));
   q = fma(q, s, splat(1.0f));
-  return minimum(splat(1.0f), maximum(splat(-1.0f), c * p / q));
+  return minimum(splat(1.0f), maximum(splat(-1.0f), c * p * reciprocal(q)));
 }
 
 // ln x; NaN below zero, -infinity at zero, infinity at infinity.
