@@ -4,7 +4,7 @@
 // The order of additions into an output does not depend on its tile, so neither do results.
 
 #include "runtime/kernels.h"
-#include "runtime/kernels/activation.h"
+#include "runtime/kernels/conv_plan.h"
 #include "runtime/thread_pool.h"
 
 namespace rulec::kernels::RULEC_ISA {
@@ -179,25 +179,11 @@ struct Tiles {
 };
 }  // namespace
 
-void conv(const KernelCall& call) {
-  ConvParameters p;
-  __builtin_memcpy(&p, call.parameters, sizeof p);
-  const TensorRef &input = call.inputs[0], &output = call.outputs[0];
-  const BlockedExtent x = blocked_extent(input.dims, input.halo);
-  const BlockedExtent y = blocked_extent(output.dims, output.halo);
-  const auto* weights = reinterpret_cast<const float*>(call.inputs[1].data);
-  const auto* bias = reinterpret_cast<const float*>(call.inputs[2].data);
-  Finish finish = make_finish(p.epilogue);
-  std::size_t next = 3;
-  if (p.epilogue.activation == Activation::PRelu) {
-    finish.slopes = reinterpret_cast<const float*>(call.inputs[next++].data);
-  }
-  BlockedExtent r = y;
-  if (p.epilogue.residual != Residual::None) {
-    r = blocked_extent(output.dims, call.inputs[next].halo);
-    finish.residual = reinterpret_cast<const float*>(call.inputs[next].data) + r.origin;
-  }
+void direct_part(const ConvPlan& c, const ConvPart& part) {
   static const Tiles tiles;
+  const ConvParameters& p = c.p;
+  const BlockedExtent &x = c.x, &y = c.y, &r = c.r;
+  const Finish& finish = c.finish;
   // What needs more than bounds is done to many pixels at once, unless the addend may lie where
   // the result does.
   const bool late = !finish.bounds_only && finish.residual == nullptr;
@@ -217,24 +203,94 @@ void conv(const KernelCall& call) {
   g.out_plane = y.plane;
   g.residual_plane = r.plane;
   const std::int64_t in_row = p.stride_h * x.row;
-  std::int64_t rows = y.h, columns = y.w;
-  // Without borders a pointwise convolution sees one long row of pixels.
-  const bool residual_fits = finish.residual == nullptr || r.plane == y.plane;
-  if (p.kernel_h == 1 && p.kernel_w == 1 && p.stride_h == 1 && p.stride_w == 1 && input.halo == 0 &&
-      output.halo == 0 && residual_fits && p.pad_top == 0 && p.pad_left == 0) {
-    columns = rows * columns;
-    rows = 1;
-  }
-  const float* in = reinterpret_cast<const float*>(input.data) + x.origin -
-                    std::int64_t{p.pad_top} * x.row - std::int64_t{p.pad_left} * 16;
-  float* out = reinterpret_cast<float*>(output.data) + y.origin;
   const Tile(*by_blocks)[3][max_pixels + 1] = tiles.of;
   const int stride = p.stride_w <= 2 ? static_cast<int>(p.stride_w) : 0;
+  // Short rows leave tiles half empty: theirs take pixels of several rows.
+  const bool short_rows =
+      y.h > 1 && max_pixels <= max_scattered && (y.w < max_pixels - 1 || y.w == max_pixels + 1);
+  const float* image = c.in + part.n * x.image;
+  float* result = c.out + part.n * y.image;
+  std::int64_t ob = part.first_block;
+  if (y.h == 1 && y.w == 1 && finish.residual == nullptr) {
+    for (; ob + 4 <= part.last_block; ob += 4) {
+      tiles.single(image, c.weights + ob * g.weight_block, c.bias + ob * 16, result + ob * y.plane,
+                   g, finish, nullptr, finish.slopes != nullptr ? finish.slopes + ob * 16 : nullptr,
+                   nullptr);
+    }
+  }
+  // The last block may be half empty.
+  const bool has_half =
+      max_half_pixels > 0 && part.last_block == y.blocks && (y.c - 1) % 16 < lanes;
+  const std::int64_t last_whole = has_half ? part.last_block - 1 : part.last_block;
+  for (; short_rows && ob < last_whole; ++ob) {
+    const std::int64_t pixels = (part.row1 - part.row0) * y.w;
+    Places at;
+    for (std::int64_t left = pixels, count = ceil_div(left, max_scattered); left > 0; --count) {
+      const std::int64_t tile_pixels = ceil_div(left, count);
+      for (std::int64_t i = 0; i < tile_pixels; ++i) {
+        const std::int64_t row = part.row0 + (pixels - left + i) / y.w;
+        const std::int64_t column = (pixels - left + i) % y.w;
+        at.in[i] = row * in_row + column * g.pixel;
+        at.out[i] = row * y.row + column * 16;
+        at.residual[i] = row * r.row + column * 16;
+      }
+      tiles.anywhere[tile_pixels](
+          image, c.weights + ob * g.weight_block, c.bias + ob * 16, result + ob * y.plane, g,
+          finish,
+          finish.residual != nullptr ? finish.residual + part.n * r.image + ob * r.plane : nullptr,
+          finish.slopes != nullptr ? finish.slopes + ob * 16 : nullptr, &at);
+      left -= tile_pixels;
+    }
+  }
+  for (; ob < part.last_block; ob += max_blocks) {
+    const auto blocks = smaller(max_blocks, part.last_block - ob);
+    const bool is_half = ob >= last_whole;
+    const Tile* table = is_half ? tiles.halves[stride] : by_blocks[blocks][stride];
+    const std::int64_t longest = is_half ? max_half_pixels : max_pixels;
+    const float* w = c.weights + ob * g.weight_block;
+    const float* slopes = finish.slopes != nullptr ? finish.slopes + ob * 16 : nullptr;
+    for (std::int64_t row = part.row0; row < part.row1; ++row) {
+      const float* ix = image + row * in_row;
+      float* ox = result + ob * y.plane + row * y.row;
+      const float* rx = finish.residual != nullptr
+                            ? finish.residual + part.n * r.image + ob * r.plane + row * r.row
+                            : nullptr;
+      // As equal tiles as possible: two of 5 are better than one of 6 and one of 4.
+      std::int64_t left = part.to - part.from, at = part.from, unfinished = part.from;
+      std::int64_t count = ceil_div(left, longest);
+      while (left > 0) {
+        const std::int64_t pixels = ceil_div(left, count);
+        table[pixels](ix + at * g.pixel, w, c.bias + ob * 16, ox + at * 16, g, tile_finish,
+                      rx != nullptr ? rx + at * 16 : nullptr, slopes, nullptr);
+        at += pixels;
+        left -= pixels;
+        --count;
+        if (late && (left == 0 || at - unfinished >= 96)) {
+          for (std::int64_t b = 0; b < blocks; ++b) {
+            finish_slowly(finish, ox + b * y.plane + unfinished * 16,
+                          slopes != nullptr ? slopes + b * 16 : nullptr, nullptr,
+                          static_cast<int>(at - unfinished) * 16);
+          }
+          unfinished = at;
+        }
+      }
+    }
+  }
+}
+
+void conv(const KernelCall& call) {
+  const ConvPlan operands = conv_plan(call);
+  const bool flat = is_one_row(operands);
+  const ConvPlan c = flat ? as_one_row(operands, operands.y.h) : operands;
+  const ConvParameters& p = c.p;
+  const BlockedExtent &x = c.x, &y = c.y;
+  const std::int64_t rows = y.h, columns = y.w;
+  const std::int64_t weight_block = x.blocks * p.kernel_h * p.kernel_w * 256;
 
   // A flattened row is cut into pieces as if they were rows.
   const std::int64_t threads = call.pool->threads();
   const std::int64_t macs_per_pixel = x.blocks * 16 * p.kernel_h * p.kernel_w * 16;
-  const std::int64_t weight_bytes = y.blocks * g.weight_block * 4;
+  const std::int64_t weight_bytes = y.blocks * weight_block * 4;
   // What a row of outputs reads that no other row reads, strides left out.
   const std::int64_t row_bytes =
       x.blocks * smaller(p.kernel_h, p.stride_h) * smaller(p.kernel_w, p.stride_w) * columns * 64;
@@ -268,85 +324,15 @@ void conv(const KernelCall& call) {
   group = ceil_div(group, max_blocks) * max_blocks;
   const std::int64_t groups = ceil_div(y.blocks, group);
   const std::int64_t places = y.n * bands * pieces;
-  // Short rows leave tiles half empty: theirs take pixels of several rows.
-  const bool short_rows = rows > 1 && max_pixels <= max_scattered &&
-                          (columns < max_pixels - 1 || columns == max_pixels + 1);
 
   const auto chunk = [&](std::int64_t index) {
-    const std::int64_t first_block = (index % groups) * group;
-    const std::int64_t last_block = smaller(y.blocks, first_block + group);
+    const std::int64_t block = (index % groups) * group;
     std::int64_t place = index / groups;
     const std::int64_t from = (place % pieces) * piece;
-    const std::int64_t to = smaller(columns, from + piece);
     place /= pieces;
-    const std::int64_t row0 = (place % bands) * band, row1 = smaller(rows, row0 + band);
-    const std::int64_t n = place / bands;
-    const float* image = in + n * x.image;
-    float* result = out + n * y.image;
-    std::int64_t ob = first_block;
-    if (rows == 1 && columns == 1 && finish.residual == nullptr) {
-      for (; ob + 4 <= last_block; ob += 4) {
-        tiles.single(image, weights + ob * g.weight_block, bias + ob * 16, result + ob * y.plane, g,
-                     finish, nullptr, finish.slopes != nullptr ? finish.slopes + ob * 16 : nullptr,
-                     nullptr);
-      }
-    }
-    // The last block may be half empty.
-    const bool has_half = max_half_pixels > 0 && last_block == y.blocks && (y.c - 1) % 16 < lanes;
-    const std::int64_t last_whole = has_half ? last_block - 1 : last_block;
-    for (; short_rows && ob < last_whole; ++ob) {
-      const std::int64_t pixels = (row1 - row0) * columns;
-      Places at;
-      for (std::int64_t left = pixels, count = ceil_div(left, max_scattered); left > 0; --count) {
-        const std::int64_t tile_pixels = ceil_div(left, count);
-        for (std::int64_t i = 0; i < tile_pixels; ++i) {
-          const std::int64_t row = row0 + (pixels - left + i) / columns;
-          const std::int64_t column = (pixels - left + i) % columns;
-          at.in[i] = row * in_row + column * g.pixel;
-          at.out[i] = row * y.row + column * 16;
-          at.residual[i] = row * r.row + column * 16;
-        }
-        tiles.anywhere[tile_pixels](
-            image, weights + ob * g.weight_block, bias + ob * 16, result + ob * y.plane, g, finish,
-            finish.residual != nullptr ? finish.residual + n * r.image + ob * r.plane : nullptr,
-            finish.slopes != nullptr ? finish.slopes + ob * 16 : nullptr, &at);
-        left -= tile_pixels;
-      }
-    }
-    for (; ob < last_block; ob += max_blocks) {
-      const auto blocks = smaller(max_blocks, last_block - ob);
-      const bool is_half = ob >= last_whole;
-      const Tile* table = is_half ? tiles.halves[stride] : by_blocks[blocks][stride];
-      const std::int64_t longest = is_half ? max_half_pixels : max_pixels;
-      const float* w = weights + ob * g.weight_block;
-      const float* slopes = finish.slopes != nullptr ? finish.slopes + ob * 16 : nullptr;
-      for (std::int64_t row = row0; row < row1; ++row) {
-        const float* ix = image + row * in_row;
-        float* ox = result + ob * y.plane + row * y.row;
-        const float* rx = finish.residual != nullptr
-                              ? finish.residual + n * r.image + ob * r.plane + row * r.row
-                              : nullptr;
-        // As equal tiles as possible: two of 5 are better than one of 6 and one of 4.
-        std::int64_t left = to - from, at = from, unfinished = from;
-        std::int64_t count = ceil_div(left, longest);
-        while (left > 0) {
-          const std::int64_t pixels = ceil_div(left, count);
-          table[pixels](ix + at * g.pixel, w, bias + ob * 16, ox + at * 16, g, tile_finish,
-                        rx != nullptr ? rx + at * 16 : nullptr, slopes, nullptr);
-          at += pixels;
-          left -= pixels;
-          --count;
-          if (late && (left == 0 || at - unfinished >= 96)) {
-            for (std::int64_t b = 0; b < blocks; ++b) {
-              finish_slowly(finish, ox + b * y.plane + unfinished * 16,
-                            slopes != nullptr ? slopes + b * 16 : nullptr, nullptr,
-                            static_cast<int>(at - unfinished) * 16);
-            }
-            unfinished = at;
-          }
-        }
-      }
-    }
+    const std::int64_t row = (place % bands) * band;
+    direct_part(c, {place / bands, row, smaller(rows, row + band), from,
+                    smaller(columns, from + piece), block, smaller(y.blocks, block + group)});
   };
   const std::int64_t work = macs_per_pixel * rows * columns * y.blocks * y.n;
   if (work < 400000) {

@@ -3,7 +3,7 @@
 // input's halo makes padding invisible.
 
 #include "runtime/kernels.h"
-#include "runtime/kernels/activation.h"
+#include "runtime/kernels/conv_plan.h"
 #include "runtime/thread_pool.h"
 
 namespace rulec::kernels::RULEC_ISA {
@@ -24,18 +24,22 @@ constexpr int max_pixels = 8;
 // K: kernel (square) where it is 3 or 5 and not dilated, else 0. S: stride 1 or 2, else 0.
 template <int P, int K, int S>
 static void tile(const float* in, const float* w, Vec bias, float* out, const Geometry& g,
-                 const Finish& f, const float* residual) {
-  Vec acc[P];
+                 const float* added, Vec low, Vec high) {
+  Vec acc[P][1];
+#pragma GCC unroll 14
   for (int p = 0; p < P; ++p)
-    acc[p] = bias;
+    acc[p][0] = bias;
   const std::int64_t kernel_h = K == 0 ? g.kernel_h : K, kernel_w = K == 0 ? g.kernel_w : K;
   const std::int64_t pixel = S == 0 ? g.pixel : S * 16;
   const std::int64_t column = K == 0 ? g.tap_column : 16;
+  const std::int64_t tap_row = g.tap_row;
+#pragma GCC unroll 5
   for (std::int64_t ky = 0; ky < kernel_h; ++ky) {
-    const float* row = in + ky * g.tap_row;
+    const float* row = in + ky * tap_row;
     if constexpr (K != 0 && S != 0) {
       // Each input is loaded once and meets the taps that it has a pixel for.
       Vec weight[K];
+#pragma GCC unroll 5
       for (int kx = 0; kx < K; ++kx)
         weight[kx] = load(w + (ky * K + kx) * 16);
 #pragma GCC unroll 32
@@ -44,30 +48,23 @@ static void tile(const float* in, const float* w, Vec bias, float* out, const Ge
 #pragma GCC unroll 5
         for (int kx = 0; kx < K; ++kx) {
           const int p = (i - kx) / S;
-          if (i >= kx && (i - kx) % S == 0 && p < P) acc[p] = fma(value, weight[kx], acc[p]);
+          if (i >= kx && (i - kx) % S == 0 && p < P) acc[p][0] = fma(value, weight[kx], acc[p][0]);
         }
       }
       continue;
     }
-#pragma GCC unroll 5
     for (std::int64_t kx = 0; kx < kernel_w; ++kx) {
       const Vec weight = load(w + (ky * kernel_w + kx) * 16);
 #pragma GCC unroll 14
-      for (int p = 0; p < P; ++p) {
-        acc[p] = fma(load(row + p * pixel + kx * column), weight, acc[p]);
-      }
+      for (int p = 0; p < P; ++p)
+        acc[p][0] = fma(load(row + p * pixel + kx * column), weight, acc[p][0]);
     }
   }
-  const Vec low = splat(f.low), high = splat(f.high);
-  for (int p = 0; p < P; ++p) {
-    Vec y = acc[p];
-    if (f.add_before && f.bounds_only) y = y + load(residual + p * 16);
-    store(out + p * 16, f.bounds_only ? minimum(high, maximum(low, y)) : y);
-  }
+  store_bounded(acc, out, added, low, high);
 }
 
-using Tile = void (*)(const float*, const float*, Vec, float*, const Geometry&, const Finish&,
-                      const float*);
+using Tile = void (*)(const float*, const float*, Vec, float*, const Geometry&, const float*, Vec,
+                      Vec);
 
 template <int K, int S, int P>
 static void fill_tiles(Tile* tiles) {
@@ -92,82 +89,73 @@ struct Tiles {
 };
 }  // namespace
 
-void conv_depthwise(const KernelCall& call) {
-  ConvParameters p;
-  __builtin_memcpy(&p, call.parameters, sizeof p);
-  const TensorRef &input = call.inputs[0], &output = call.outputs[0];
-  const BlockedExtent x = blocked_extent(input.dims, input.halo);
-  const BlockedExtent y = blocked_extent(output.dims, output.halo);
-  const auto* weights = reinterpret_cast<const float*>(call.inputs[1].data);
-  const auto* bias = reinterpret_cast<const float*>(call.inputs[2].data);
-  Finish finish = make_finish(p.epilogue);
-  std::size_t next = 3;
-  if (p.epilogue.activation == Activation::PRelu) {
-    finish.slopes = reinterpret_cast<const float*>(call.inputs[next++].data);
-  }
-  BlockedExtent r = y;
-  if (p.epilogue.residual != Residual::None) {
-    r = blocked_extent(output.dims, call.inputs[next].halo);
-    finish.residual = reinterpret_cast<const float*>(call.inputs[next].data) + r.origin;
-  }
+void depthwise_part(const ConvPlan& c, const ConvPart& part) {
   static const Tiles tiles;
+  const ConvParameters& p = c.p;
+  const BlockedExtent &x = c.x, &y = c.y, &r = c.r;
+  const Finish& finish = c.finish;
   const bool plain = p.dilation_h == 1 && p.dilation_w == 1 && p.kernel_h == p.kernel_w;
   const int kernel = plain && p.kernel_h == 3 ? 1 : plain && p.kernel_h == 5 ? 2 : 0;
   const Tile* table = tiles.of[kernel][p.stride_w <= 2 ? p.stride_w : 0];
-
   const Geometry g = {.kernel_h = p.kernel_h,
                       .kernel_w = p.kernel_w,
                       .tap_row = p.dilation_h * x.row,
                       .tap_column = std::int64_t{p.dilation_w} * 16,
                       .pixel = std::int64_t{p.stride_w} * 16};
   const std::int64_t taps = std::int64_t{p.kernel_h} * p.kernel_w;
-  const float* in = reinterpret_cast<const float*>(input.data) + x.origin -
-                    std::int64_t{p.pad_top} * x.row - std::int64_t{p.pad_left} * 16;
-  float* out = reinterpret_cast<float*>(output.data) + y.origin;
-  const std::int64_t row_work = y.w * taps * 16;
-  const std::int64_t band = larger(1, smaller(y.h, 1 + 100000 / larger(1, row_work)));
-  const std::int64_t bands = ceil_div(y.h, band);
-
-  const auto chunk = [&](std::int64_t index) {
-    const std::int64_t row0 = (index % bands) * band, row1 = smaller(y.h, row0 + band);
-    const std::int64_t b = (index / bands) % y.blocks, n = index / bands / y.blocks;
-    const float* plane = in + n * x.image + b * x.plane;
-    for (std::int64_t row = row0; row < row1; ++row) {
-      const float* ix = plane + row * p.stride_h * x.row;
-      float* ox = out + n * y.image + b * y.plane + row * y.row;
+  // What needs more than bounds is done to a whole row; bounds are infinite then.
+  const bool late = !finish.bounds_only;
+  const Vec low = splat(finish.low), high = splat(finish.high);
+  for (std::int64_t b = part.first_block; b < part.last_block; ++b) {
+    for (std::int64_t row = part.row0; row < part.row1; ++row) {
+      const float* ix = c.in + part.n * x.image + b * x.plane + row * p.stride_h * x.row;
+      float* ox = c.out + part.n * y.image + b * y.plane + row * y.row;
       const float* rx = finish.residual != nullptr
-                            ? finish.residual + n * r.image + b * r.plane + row * r.row
+                            ? finish.residual + part.n * r.image + b * r.plane + row * r.row
                             : nullptr;
       float* to = ox;
-      if (!finish.bounds_only && rx != nullptr) {
+      if (late && rx != nullptr) {
         // The addend may lie where the row does.
         to = reinterpret_cast<float*>(
             thread_scratch(static_cast<std::size_t>(y.w * 16) * sizeof(float)));
       }
       for (int v = 0; v < vectors; ++v) {
-        const int c = v * lanes;
-        if (b * 16 + c >= y.c) {  // padding
+        const int lane = v * lanes;
+        if (b * 16 + lane >= y.c) {  // padding
           for (std::int64_t i = 0; i < y.w; ++i)
-            store(to + i * 16 + c, splat(0.0f));
+            store(to + i * 16 + lane, splat(0.0f));
           continue;
         }
-        const Vec start = load(bias + b * 16 + c);
+        const Vec start = load(c.bias + b * 16 + lane);
         std::int64_t rest = y.w, at = 0, count = ceil_div(rest, max_pixels);
         while (rest > 0) {
           const std::int64_t pixels = ceil_div(rest, count);
-          table[pixels](ix + at * g.pixel + c, weights + b * taps * 16 + c, start, to + at * 16 + c,
-                        g, finish, rx != nullptr ? rx + at * 16 + c : nullptr);
+          table[pixels](ix + at * g.pixel + lane, c.weights + b * taps * 16 + lane, start,
+                        to + at * 16 + lane, g,
+                        !late && rx != nullptr ? rx + at * 16 + lane : nullptr, low, high);
           at += pixels;
           rest -= pixels;
           --count;
         }
       }
-      if (!finish.bounds_only) {
+      if (late) {
         finish_slowly(finish, to, finish.slopes != nullptr ? finish.slopes + b * 16 : nullptr, rx,
                       static_cast<int>(y.w * 16));
         if (to != ox) __builtin_memcpy(ox, to, static_cast<std::size_t>(y.w * 16) * sizeof(float));
       }
     }
+  }
+}
+
+void conv_depthwise(const KernelCall& call) {
+  const ConvPlan c = conv_plan(call);
+  const BlockedExtent& y = c.y;
+  const std::int64_t row_work = y.w * c.p.kernel_h * c.p.kernel_w * 16;
+  const std::int64_t band = larger(1, smaller(y.h, 1 + 100000 / larger(1, row_work)));
+  const std::int64_t bands = ceil_div(y.h, band);
+  const auto chunk = [&](std::int64_t index) {
+    const std::int64_t row = (index % bands) * band, b = (index / bands) % y.blocks;
+    depthwise_part(c, {index / bands / y.blocks, row, smaller(y.h, row + band), 0, y.w, b, b + 1});
   };
   const std::int64_t chunks = y.n * y.blocks * bands;
   if (row_work * y.h * y.blocks * y.n < 200000) {

@@ -4,7 +4,7 @@
 // a small buffer, so that any padding and layout cost the same.
 
 #include "runtime/kernels.h"
-#include "runtime/kernels/activation.h"
+#include "runtime/kernels/conv_plan.h"
 #include "runtime/thread_pool.h"
 
 namespace rulec::kernels::RULEC_ISA {
@@ -27,44 +27,44 @@ constexpr int max_pixels = 3, max_half_pixels = 0;
 // V: vectors of the block of output channels; less than all where the others are padding.
 template <int P, int V>
 static void tile(const float* in, const float* w, const float* bias, float* out, const Geometry& g,
-                 const Finish& f, const float* residual) {
+                 const float* added, Vec low, Vec high) {
   Vec acc[P][V];
+#pragma GCC unroll 14
   for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v)
       acc[p][v] = load(bias + v * lanes);
   }
-  for (std::int64_t r = 0; r < g.rows; ++r) {
-    const float* x = in + r * g.row;
-    for (std::int64_t kx = 0; kx < g.kernel_w; ++kx) {
+  const std::int64_t rows = g.rows, row = g.row, stride = g.stride;
+  const std::int64_t kernel_w = g.kernel_w, dilation = g.dilation_w;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float* x = in + r * row;
+    for (std::int64_t kx = 0; kx < kernel_w; ++kx) {
       Vec weight[V];
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v)
         weight[v] = load(w + v * lanes);
       w += 16;
 #pragma GCC unroll 14
       for (int p = 0; p < P; ++p) {
-        const Vec value = splat(x[p * g.stride]);
+        const Vec value = splat(x[p * stride]);
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v)
           acc[p][v] = fma(value, weight[v], acc[p][v]);
       }
-      x += g.dilation_w;
+      x += dilation;
     }
   }
-  const Vec low = splat(f.low), high = splat(f.high);
-  for (int p = 0; p < P; ++p) {
-    for (int v = 0; v < vectors; ++v) {
-      Vec y = v < V ? acc[p][v] : splat(0.0f);
-      if (f.bounds_only) {
-        if (f.add_before) y = y + load(residual + p * 16 + v * lanes);
-        y = minimum(high, maximum(low, y));
-      }
-      store(out + p * 16 + v * lanes, y);
-    }
+  store_bounded(acc, out, added, low, high);
+  if constexpr (V < vectors) {
+#pragma GCC unroll 14
+    for (int p = 0; p < P; ++p)
+      store(out + p * 16 + V * lanes, splat(0.0f));
   }
 }
 
 using Tile = void (*)(const float*, const float*, const float*, float*, const Geometry&,
-                      const Finish&, const float*);
+                      const float*, Vec, Vec);
 
 template <int P, int V>
 static void fill_tiles(Tile* tiles) {
@@ -75,34 +75,23 @@ static void fill_tiles(Tile* tiles) {
 }
 
 void conv_stem(const KernelCall& call) {
-  ConvParameters p;
-  __builtin_memcpy(&p, call.parameters, sizeof p);
-  const TensorRef &input = call.inputs[0], &output = call.outputs[0];
-  const BlockedExtent y = blocked_extent(output.dims, output.halo);
+  const ConvPlan o = conv_plan(call);
+  const ConvParameters& p = o.p;
+  const Finish& finish = o.finish;
+  const BlockedExtent &y = o.y, &r = o.r;
+  const TensorRef& input = call.inputs[0];
   const bool last = p.channels_last != 0;
   const std::int64_t channels = input.dims[last ? 3 : 1];
   const std::int64_t h = input.dims[last ? 1 : 2], w = input.dims[last ? 2 : 3];
   const std::int64_t sc = last ? 1 : h * w, sy = last ? w * channels : w;
   const std::int64_t sx = last ? channels : 1;
   const auto* in = reinterpret_cast<const float*>(input.data);
-  const auto* weights = reinterpret_cast<const float*>(call.inputs[1].data);
-  const auto* bias = reinterpret_cast<const float*>(call.inputs[2].data);
-  float* out = reinterpret_cast<float*>(output.data) + y.origin;
-  Finish finish = make_finish(p.epilogue);
-  std::size_t next = 3;
-  if (p.epilogue.activation == Activation::PRelu) {
-    finish.slopes = reinterpret_cast<const float*>(call.inputs[next++].data);
-  }
-  BlockedExtent r = y;
-  if (p.epilogue.residual != Residual::None) {
-    r = blocked_extent(output.dims, call.inputs[next].halo);
-    finish.residual = reinterpret_cast<const float*>(call.inputs[next].data) + r.origin;
-  }
   Tile whole[max_pixels + 1] = {}, half[max_half_pixels + 1] = {};
   fill_tiles<max_pixels, vectors>(whole);
   fill_tiles<max_half_pixels, 1>(half);
   // More than bounds is done to a whole row; the addend may lie where the row does.
   const bool late = !finish.bounds_only;
+  const Vec low = splat(finish.low), high = splat(finish.high);
   const bool has_half = max_half_pixels > 0 && (y.c - 1) % 16 < lanes;
 
   Geometry g;
@@ -145,7 +134,7 @@ void conv_stem(const KernelCall& call) {
       }
     }
     for (std::int64_t ob = 0; ob < y.blocks; ++ob) {
-      float* ox = out + n * y.image + ob * y.plane + oy * y.row;
+      float* ox = o.out + n * y.image + ob * y.plane + oy * y.row;
       const float* rx = finish.residual != nullptr
                             ? finish.residual + n * r.image + ob * r.plane + oy * r.row
                             : nullptr;
@@ -157,9 +146,9 @@ void conv_stem(const KernelCall& call) {
       std::int64_t count = ceil_div(rest, is_half ? max_half_pixels : max_pixels);
       while (rest > 0) {
         const std::int64_t pixels = ceil_div(rest, count);
-        (is_half ? half : whole)[pixels](buffer + at * g.stride, weights + ob * weight_block,
-                                         bias + ob * 16, to + at * 16, g, finish,
-                                         rx != nullptr ? rx + at * 16 : nullptr);
+        (is_half ? half : whole)[pixels](
+            buffer + at * g.stride, o.weights + ob * weight_block, o.bias + ob * 16, to + at * 16,
+            g, !late && rx != nullptr ? rx + at * 16 : nullptr, low, high);
         at += pixels;
         rest -= pixels;
         --count;

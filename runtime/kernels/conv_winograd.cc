@@ -6,7 +6,7 @@
 // the same additions in the same order, whatever the strips and threads.
 
 #include "runtime/kernels.h"
-#include "runtime/kernels/activation.h"
+#include "runtime/kernels/conv_plan.h"
 #include "runtime/thread_pool.h"
 
 namespace rulec::kernels::RULEC_ISA {
@@ -56,13 +56,8 @@ RULEC_INLINE void transform_output(const Vec* m, Vec* o) {
 }
 
 namespace {
-struct Plan {
-  BlockedExtent x, y, r;
-  const float* in;  // of pixel (0,0) of the padded input
-  float* out;
-  const float* weights;  // [oc/16][points][ic][16]
-  const float* bias;
-  Finish finish;
+// Weights are [oc/16][points][ic][16].
+struct Plan : ConvPlan {
   std::int64_t pad_top, pad_left, in_halo;
   std::int64_t tiles_w, tiles_image, tiles;
 };
@@ -339,31 +334,11 @@ static void winograd(const Plan& p, ThreadPool& pool) {
 }
 
 void conv_winograd(const KernelCall& call) {
-  ConvParameters parameters;
-  __builtin_memcpy(&parameters, call.parameters, sizeof parameters);
-  const TensorRef &input = call.inputs[0], &output = call.outputs[0];
-  Plan p;
-  p.x = blocked_extent(input.dims, input.halo);
-  p.y = blocked_extent(output.dims, output.halo);
-  p.weights = reinterpret_cast<const float*>(call.inputs[1].data);
-  p.bias = reinterpret_cast<const float*>(call.inputs[2].data);
-  p.finish = make_finish(parameters.epilogue);
-  std::size_t next = 3;
-  if (parameters.epilogue.activation == Activation::PRelu) {
-    p.finish.slopes = reinterpret_cast<const float*>(call.inputs[next++].data);
-  }
-  p.r = p.y;
-  if (parameters.epilogue.residual != Residual::None) {
-    p.r = blocked_extent(output.dims, call.inputs[next].halo);
-    p.finish.residual = reinterpret_cast<const float*>(call.inputs[next].data) + p.r.origin;
-  }
-  p.pad_top = parameters.pad_top;
-  p.pad_left = parameters.pad_left;
-  p.in_halo = input.halo;
-  p.in = reinterpret_cast<const float*>(input.data) + p.x.origin - p.pad_top * p.x.row -
-         p.pad_left * 16;
-  p.out = reinterpret_cast<float*>(output.data) + p.y.origin;
-  const std::int64_t m = parameters.winograd;
+  Plan p{conv_plan(call), 0, 0, 0, 0, 0, 0};
+  p.pad_top = p.p.pad_top;
+  p.pad_left = p.p.pad_left;
+  p.in_halo = call.inputs[0].halo;
+  const std::int64_t m = p.p.winograd;
   p.tiles_w = ceil_div(p.y.w, m);
   p.tiles_image = p.tiles_w * ceil_div(p.y.h, m);
   p.tiles = p.tiles_image * p.y.n;
