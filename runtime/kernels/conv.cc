@@ -280,6 +280,7 @@ void direct_part(const ConvPlan& c, const ConvPart& part) {
 
 void conv(const KernelCall& call) {
   const ConvPlan operands = conv_plan(call);
+  if (takes_few_outputs(operands)) return few_outputs(operands, *call.pool);
   const bool flat = is_one_row(operands);
   const ConvPlan c = flat ? as_one_row(operands, operands.y.h) : operands;
   const ConvParameters& p = c.p;

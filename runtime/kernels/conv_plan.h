@@ -56,6 +56,10 @@ void direct_part(const ConvPlan& c, const ConvPart& part);
 // Whole rows.
 void depthwise_part(const ConvPlan& c, const ConvPart& part);
 
+// conv_few.cc: all of a convolution whose output channels would leave most lanes of a vector empty.
+bool takes_few_outputs(const ConvPlan& c);
+void few_outputs(const ConvPlan& c, ThreadPool& pool);
+
 // Whether the rows of a pointwise convolution lie one behind the other on both sides, so that they
 // may be taken as one.
 [[maybe_unused]] static bool is_one_row(const ConvPlan& c) {

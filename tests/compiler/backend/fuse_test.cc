@@ -102,6 +102,14 @@ const Case cases[] = {
        const ValueId c = g("Conv", {g.input({1, 4, 8, 8}), g.weight({8, 4, 1, 1})});
        return g("Mul", {c, g("Sigmoid", {c})});
      }},
+    {"gelu_before_a_product", 2, 13,
+     [](Net& g) {  // its half is no factor of the next weights
+       const ValueId c =
+           g("Add", {g("MatMul", {g.input({1, 5, 24}), g.weight({24, 48})}), g.weight({48})});
+       const ValueId e = g("Erf", {g("Div", {c, g.number(1.41421356F)})});
+       const ValueId a = g("Mul", {g("Mul", {c, g("Add", {e, g.number(1)})}), g.number(0.5)});
+       return g("Add", {g("MatMul", {a, g.weight({48, 24})}), g.weight({24})});
+     }},
     {"gelu", 1, 13,
      [](Net& g) {
        const ValueId c =
