@@ -55,6 +55,7 @@ static constexpr Family families[] = {
     {"", "Gather", lower_movement, any_bytes},
     {"", "DepthToSpace", lower_movement, any_bytes},
     {"", "SpaceToDepth", lower_movement, any_bytes},
+    {"", "ScatterND", lower_movement, any_bytes},
     {"", "Resize", lower_resize, f32},
     {"", "Upsample", lower_resize, f32},
     {"", "LSTM", lower_recurrent, f32},

@@ -2,6 +2,7 @@
 // Operators that move elements: views where the bytes stay, Copy where they move.
 #include <algorithm>
 
+#include "compiler/backend/copies.h"
 #include "compiler/backend/lowering.h"
 
 namespace rulec::backend {
@@ -10,47 +11,6 @@ using format::Layout;
 using format::Storage;
 using kernels::CopyParameters;
 using kernels::CopyPart;
-
-static bool copyable(const Lowering& l, ValueId id) {
-  if (!id) return false;
-  const auto c = l.constant(id);
-  const DType dtype = c ? c->dtype() : l.model.value(id).type.dtype;
-  const int bits = bit_width(dtype);
-  return bits == 8 || bits == 16 || bits == 32 || bits == 64;
-}
-
-static std::uint32_t element_bytes(const Lowering& l, ValueId id) {
-  return static_cast<std::uint32_t>(bit_width(l.model.value(id).type.dtype) / 8);
-}
-
-static bool emit_copy(Lowering& l, NodeId node, CopyParameters head,
-                      const std::vector<CopyPart>& parts, std::vector<Index> inputs, ValueId y) {
-  head.parts = static_cast<std::uint32_t>(parts.size());
-  head.element_bytes = element_bytes(l, y);
-  const Index out = l.add_arena(y, Layout::Plain);
-  Operation& op = l.add(Opcode::Copy, node, std::move(inputs), {out});
-  op.set(head);
-  for (const CopyPart& part : parts) {
-    op.parameters.append(reinterpret_cast<const char*>(&part), sizeof part);
-  }
-  l.bind(y, out);
-  return true;
-}
-
-// Part over `dims` with given strides on both sides.
-static CopyPart part_of(const Shape& dims, const std::vector<std::int64_t>& in,
-                        const std::vector<std::int64_t>& out, std::int64_t in_offset = 0,
-                        std::int64_t out_offset = 0) {
-  CopyPart p{};
-  for (std::size_t d = 0; d < dims.size(); ++d) {
-    p.dims[d] = dims[d];
-    p.in_stride[d] = in[d];
-    p.out_stride[d] = out[d];
-  }
-  p.in_offset = in_offset;
-  p.out_offset = out_offset;
-  return p;
-}
 
 // --- the bytes stay
 
@@ -309,53 +269,7 @@ static bool lower_split(Lowering& l, NodeId node, const Shape& from) {
   return true;
 }
 
-// --- Pad, Expand, Gather, DepthToSpace
-
-static bool lower_pad(Lowering& l, NodeId node, const Shape& from, const Shape& to) {
-  const GraphNode& n = l.model.node(node);
-  if (n.attributes.text("mode", "constant") != "constant" || from.size() > kernels::max_copy_rank) {
-    return l.refuse("padding by other values");
-  }
-  std::vector<std::int64_t> pads = n.attributes.integers("pads");
-  std::uint64_t bits = 0;
-  const std::uint32_t width = element_bytes(l, n.outputs[0]);
-  if (l.model.opset("") >= 11) {
-    const auto p = l.constant(n.inputs.size() > 1 ? n.inputs[1] : ValueId{});
-    if (!p || (n.inputs.size() > 3 && n.inputs[3])) return l.refuse("padding that is not constant");
-    pads = p->integers();
-    if (n.inputs.size() > 2 && n.inputs[2]) {
-      const auto value = l.constant(n.inputs[2]);
-      if (!value || value->byte_size() != width) return l.refuse("padding that is not constant");
-      std::memcpy(&bits, value->bytes().data(), width);
-    }
-  } else {
-    const float value = n.attributes.number("value", 0.0f);
-    if (width != 4 || !l.is_f32(n.outputs[0])) return l.refuse("not f32");
-    std::memcpy(&bits, &value, 4);
-  }
-  if (pads.size() != 2 * from.size()) return l.refuse("padding of another rank");
-  const auto in = strides_of(from), out = strides_of(to);
-  Shape dims = from;
-  std::int64_t in_offset = 0, out_offset = 0;
-  for (std::size_t d = 0; d < from.size(); ++d) {
-    const std::int64_t before = pads[d], after = pads[from.size() + d];
-    if (before >= 0) {
-      out_offset += before * out[d];
-    } else {
-      in_offset -= before * in[d];
-    }
-    dims[d] += std::min<std::int64_t>(0, before) + std::min<std::int64_t>(0, after);
-    if (dims[d] <= 0) return l.refuse("nothing left of the operand");
-  }
-  CopyParameters head;
-  head.rank = static_cast<std::uint32_t>(from.size());
-  head.fill = 1;
-  head.fill_bits = bits;
-  const Index source = l.plain(n.inputs[0]);
-  emit_copy(l, node, head, {part_of(dims, in, out, in_offset, out_offset)}, {source}, n.outputs[0]);
-  l.report(node, "Copy", "");
-  return true;
-}
+// --- Expand, Gather, DepthToSpace
 
 static bool lower_expand(Lowering& l, NodeId node, const Shape& from, const Shape& to) {
   if (to.size() > kernels::max_copy_rank || from.size() > to.size()) return l.refuse("an odd rank");
@@ -454,6 +368,7 @@ bool lower_movement(Lowering& l, NodeId node) {
   if (n.type == "Pad") return lower_pad(l, node, *from, *to);
   if (n.type == "Expand") return lower_expand(l, node, *from, *to);
   if (n.type == "Gather") return lower_gather(l, node, *from, *to);
+  if (n.type == "ScatterND") return lower_scatter(l, node, *from);
   if (n.type == "DepthToSpace" || n.type == "SpaceToDepth") return lower_depth(l, node, *from, *to);
   return lower_view(l, node, *from, *to);
 }
