@@ -26,6 +26,8 @@ struct Places {
   std::int64_t in[max_scattered], out[max_scattered], residual[max_scattered];
 };
 constexpr int scattered = -1;
+// In place of a stride: one tap, and outputs whose inputs lie one behind the other.
+constexpr int pointwise = -2;
 // In place of a number of blocks: the lower vector of a block whose upper ones are all padding.
 constexpr int half = 0;
 #if defined(__AVX512F__)
@@ -64,12 +66,14 @@ static void tile(const float* in, const float* w, const float* bias, float* out,
     for (int v = 0; v < V; ++v)
       acc[p][v] = load(bias + v * lanes);
   }
-  const std::int64_t pixel = S == 0 ? g.pixel : S * 16;
+  const std::int64_t pixel = S == 0 ? g.pixel : S == pointwise ? 16 : S * 16;
+  const std::int64_t kernel_h = S == pointwise ? 1 : g.kernel_h;
+  const std::int64_t kernel_w = S == pointwise ? 1 : g.kernel_w;
   for (std::int64_t b = 0; b < g.input_blocks; ++b) {
     const float* plane = in + b * g.in_plane;
-    for (std::int64_t ky = 0; ky < g.kernel_h; ++ky) {
+    for (std::int64_t ky = 0; ky < kernel_h; ++ky) {
       const float* row = plane + ky * g.tap_row;
-      for (std::int64_t kx = 0; kx < g.kernel_w; ++kx) {
+      for (std::int64_t kx = 0; kx < kernel_w; ++kx) {
         const float* x = row + kx * g.tap_column;
         const std::int64_t tap = S == scattered ? x - in : 0;
         const int channels = b + 1 == g.input_blocks ? g.last_channels : 16;
@@ -105,16 +109,18 @@ static void tile(const float* in, const float* w, const float* bias, float* out,
   }
   if (f.bounds_only) {
     const Vec low = splat(f.low), high = splat(f.high);
+    // Read once: a store of vectors may alias anything.
+    const float* added = f.add_before ? residual : nullptr;
+    const std::int64_t out_plane = g.out_plane, added_plane = g.residual_plane;
 #pragma GCC unroll 14
     for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
         const int lane = (v % vectors) * lanes;
         Vec y = acc[p][v];
-        if (f.add_before) {
-          y = y + load(residual + (v / vectors) * g.residual_plane + residual_at(p) + lane);
-        }
-        store(out + (v / vectors) * g.out_plane + out_at(p) + lane, minimum(high, maximum(low, y)));
+        if (added != nullptr)
+          y = y + load(added + (v / vectors) * added_plane + residual_at(p) + lane);
+        store(out + (v / vectors) * out_plane + out_at(p) + lane, minimum(high, maximum(low, y)));
       }
       if constexpr (B == half) store(out + out_at(p) + lanes, splat(0.0f));
     }
@@ -152,10 +158,10 @@ static void fill_tiles(Tile* tiles) {
 
 namespace {
 struct Tiles {
-  Tile of[max_blocks + 1][3][max_pixels + 1] = {};
+  Tile of[max_blocks + 1][4][max_pixels + 1] = {};
   Tile anywhere[max_scattered + 1] = {};  // of one block
   Tile single = tile<1, 4, 0>;            // one pixel of four blocks
-  Tile halves[3][max_half_pixels + 1] = {};
+  Tile halves[4][max_half_pixels + 1] = {};
   Tiles() {
     fill_tiles<1, scattered, max_scattered>(anywhere);
     fill_halves<max_half_pixels>();
@@ -168,6 +174,7 @@ struct Tiles {
       fill_tiles<half, 0, P>(halves[0]);
       fill_tiles<half, 1, P>(halves[1]);
       fill_tiles<half, 2, P>(halves[2]);
+      fill_tiles<half, pointwise, P>(halves[3]);
     }
   }
   template <int B>
@@ -175,6 +182,7 @@ struct Tiles {
     fill_tiles<B, 0, max_pixels>(of[B][0]);
     fill_tiles<B, 1, max_pixels>(of[B][1]);
     fill_tiles<B, 2, max_pixels>(of[B][2]);
+    fill_tiles<B, pointwise, max_pixels>(of[B][3]);
   }
 };
 }  // namespace
@@ -203,8 +211,9 @@ void direct_part(const ConvPlan& c, const ConvPart& part) {
   g.out_plane = y.plane;
   g.residual_plane = r.plane;
   const std::int64_t in_row = p.stride_h * x.row;
-  const Tile(*by_blocks)[3][max_pixels + 1] = tiles.of;
-  const int stride = p.stride_w <= 2 ? static_cast<int>(p.stride_w) : 0;
+  const Tile(*by_blocks)[4][max_pixels + 1] = tiles.of;
+  const bool point = p.kernel_h == 1 && p.kernel_w == 1 && p.stride_w == 1;
+  const int stride = point ? 3 : p.stride_w <= 2 ? static_cast<int>(p.stride_w) : 0;
   // Short rows leave tiles half empty: theirs take pixels of several rows.
   const bool short_rows =
       y.h > 1 && max_pixels <= max_scattered && (y.w < max_pixels - 1 || y.w == max_pixels + 1);
