@@ -6,6 +6,7 @@
 #include <exception>
 #include <new>
 #include <string_view>
+#include <system_error>
 
 #include <unistd.h>
 #if defined(__GLIBC__)
@@ -39,6 +40,11 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     std::fputs("rulec: out of memory\n", stderr);
     return rulec::command::input_fault;
+  } catch (const std::system_error& error) {
+    // Who reads our output may stop reading it (`rulec inspect … | head`).
+    if (error.code() == std::errc::broken_pipe) _exit(rulec::command::done);
+    std::fprintf(stderr, "rulec: %s\n", error.what());
+    report_bug(0);
   } catch (const std::exception& exception) {
     std::fprintf(stderr, "rulec: %s\n", exception.what());
     report_bug(0);

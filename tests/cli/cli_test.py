@@ -296,3 +296,19 @@ def test_boxes_are_drawn(tmp_path):
     assert "%" in told.stdout
     message = refused("run", SHAPES / "shapes.onnx", "--input", picture, "--draw", "boxes", "--labels", tmp_path / "none")
     assert "none" in message
+
+
+def test_who_reads_the_output_may_stop():
+    """`rulec fmt < FILE | head -1` is no bug of ours."""
+    text = "".join(f"rule r{i}: Relu(Relu(x)) -> Relu(x)\n" for i in range(4000))
+    process = subprocess.Popen(
+        [RULEC, "fmt"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    _, complaints = process.communicate(text, timeout=60)
+    assert "bug" not in complaints
+    assert process.returncode in (0, 1)
