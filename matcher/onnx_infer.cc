@@ -194,6 +194,9 @@ void Inference::node(NodeId id, const Call& call) {
   const GraphNode& it = model_.node(id);
   if (model_.functions.empty()) {
     if (auto type = type_of_result(model_, it, standard_opset_)) {
+      if (it.outputs.size() > 1 && it.outputs[1]) {
+        learn(it.outputs[1], {.kind = type->kind, .dtype = DType::I64, .dims = type->dims});
+      }
       learn(it.outputs[0], std::move(*type));
       return;
     }

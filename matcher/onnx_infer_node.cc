@@ -89,6 +89,10 @@ Status infer_node_types(Model& model, std::span<const NodeId> nodes) {
     const GraphNode& node = model.node(id);
     if (has_bodies(node)) continue;
     if (auto type = type_of_result(model, node, opset_of(model, ""))) {
+      if (node.outputs.size() > 1 && node.outputs[1]) {
+        model.value(node.outputs[1]).type = {
+            .kind = type->kind, .dtype = DType::I64, .dims = type->dims};
+      }
       model.value(node.outputs[0]).type = std::move(*type);
       continue;
     }

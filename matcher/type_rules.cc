@@ -21,6 +21,7 @@ enum class Family : std::uint8_t {
   Gemm,
   Cast,
   Constant,
+  Pool,
 };
 
 struct Entry {
@@ -71,6 +72,8 @@ static const Entry* entry_of(const GraphNode& node) {
     add(Family::Gemm, 9, {"Gemm"});
     add(Family::Cast, 9, {"Cast"});
     add(Family::Constant, 11, {"Constant"});
+    add(Family::Pool, 10, {"MaxPool", "AveragePool"});
+    add(Family::Pool, 18, {"LpPool"});
     return out;
   }();
   if (!node.domain.empty() && node.domain != "com.microsoft") return nullptr;
@@ -260,10 +263,52 @@ static std::optional<Type> cast(const GraphNode& node, const Type& from) {
   return made(static_cast<DType>(*to), from.dims);
 }
 
+// An attribute of one integer for each axis, or for each end of it; nothing where it has another
+// number of them.
+static std::optional<std::vector<std::int64_t>> per_axis(const GraphNode& node,
+                                                         std::string_view name, std::size_t count,
+                                                         std::int64_t otherwise) {
+  const AttributeValue* given = node.attributes.find(name);
+  if (given == nullptr) return std::vector<std::int64_t>(count, otherwise);
+  const auto* all = std::get_if<std::vector<std::int64_t>>(given);
+  return all == nullptr || all->size() != count ? std::nullopt : std::optional(*all);
+}
+
+// With ceil_mode: no window begins in the padding at the end. ONNX's functions know this from opset
+// 22 on; the operator's text and its runtimes always meant it.
+static std::optional<Type> pool(const GraphNode& node, const Type& from) {
+  const auto ceil = integer(node, "ceil_mode", 0);
+  const std::string_view automatic = node.attributes.text("auto_pad", "NOTSET");
+  const bool padded = automatic == "NOTSET" || automatic.empty();
+  if (!ceil || *ceil == 0 || (!padded && automatic != "VALID")) return std::nullopt;
+  if (from.dims->size() < 3) return std::nullopt;
+  const std::size_t rank = from.dims->size() - 2;
+  const auto kernel = per_axis(node, "kernel_shape", rank, 0);
+  const auto strides = per_axis(node, "strides", rank, 1);
+  const auto dilations = per_axis(node, "dilations", rank, 1);
+  auto pads = per_axis(node, "pads", 2 * rank, 0);
+  if (!kernel || !strides || !dilations || !pads) return std::nullopt;
+  if (!padded) pads->assign(2 * rank, 0);
+  std::vector<Dim> dims(from.dims->begin(), from.dims->begin() + 2);
+  for (std::size_t i = 0; i < rank; ++i) {
+    Dim& dim = dims.emplace_back();
+    if (!(*from.dims)[2 + i].known()) continue;
+    const std::int64_t begin = (*pads)[i], size = (*from.dims)[2 + i].size + begin;
+    const std::int64_t stride = (*strides)[i];
+    const std::int64_t room = size + (*pads)[rank + i] - ((*kernel)[i] - 1) * (*dilations)[i] - 1;
+    if ((*kernel)[i] < 1 || stride < 1 || (*dilations)[i] < 1 || begin < 0 || room < 0)
+      return std::nullopt;
+    dim.size = (room + stride - 1) / stride + 1;
+    if ((dim.size - 1) * stride >= size) --dim.size;
+  }
+  return made(from.dtype, std::move(dims));
+}
+
 std::optional<Type> type_of_result(const Model& model, const GraphNode& node, int opset) {
   const Entry* entry = entry_of(node);
   if (entry == nullptr || opset < entry->since) return std::nullopt;
-  if (node.outputs.size() != 1 || !node.outputs[0]) return std::nullopt;
+  const std::size_t most = entry->family == Family::Pool ? 2 : 1;
+  if (node.outputs.empty() || node.outputs.size() > most || !node.outputs[0]) return std::nullopt;
   if (entry->family == Family::Constant) {
     const auto tensor = node.inputs.empty() && node.attributes.all().size() == 1
                             ? model.constant(node.outputs[0])
@@ -303,6 +348,8 @@ std::optional<Type> type_of_result(const Model& model, const GraphNode& node, in
     }
     case Family::Cast:
       return operands == 1 && (real || a->dtype == DType::Bool) ? cast(node, *a) : std::nullopt;
+    case Family::Pool:
+      return operands == 1 ? pool(node, *a) : std::nullopt;
     case Family::Constant:
       break;
   }

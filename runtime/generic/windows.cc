@@ -67,9 +67,9 @@ Result<Windows> plan_windows(const Call& call, std::span<const std::int64_t> spa
         return make_error("a kernel of extent {} does not fit {} padded elements on axis {}",
                           extent, w.in[i] + begin + end, i);
       }
-      out = room / stride + 1;
-      // One more window, unless it would start in the padding at the end.
-      if (ceil && room % stride != 0 && out * stride < w.in[i] + begin) ++out;
+      out = (room + (ceil ? stride - 1 : 0)) / stride + 1;
+      // With ceil_mode no window starts in the padding at the end.
+      if (ceil && (out - 1) * stride >= w.in[i] + begin) --out;
     }
     w.begin.push_back(begin);
     w.end.push_back(end);

@@ -156,4 +156,58 @@ TEST(TypeRules, LeaveOtherOperatorsToOnnx) {
     EXPECT_FALSE(type_of_result(builder.model, builder.model.node(node), 17));
 }
 
+// The last dimension that ONNX's newest function gives for a pooling with ceil_mode.
+static std::int64_t pooled_by_onnx(const char* type, std::int64_t size,
+                                   const Attributes& attributes) {
+  Model model;
+  model.opset_imports = {{"", 22}};
+  model.graph(model.main()).name = "g";
+  const ValueId x =
+      model.add_input(model.main(), "x", f32({{.size = 1}, {.size = 2}, {.size = size}}));
+  const NodeId node = model.add_node(
+      model.main(), {.name = "pool", .type = type, .inputs = {x}, .attributes = attributes});
+  model.add_output(model.main(), model.node(node).outputs[0]);
+  const auto bytes = export_onnx_bytes(model);
+  onnx::ModelProto proto;
+  if (!bytes || !proto.ParseFromString(*bytes)) return -1;
+  onnx::shape_inference::InferShapes(proto, onnx::OpSchemaRegistry::Instance(),
+                                     onnx::ShapeInferenceOptions(false, 0, false));
+  const Type found = from_proto(proto.graph().output(0).type());
+  return found.dims && found.dims->size() == 3 ? (*found.dims)[2].size : -1;
+}
+
+TEST(TypeRules, NoWindowBeginsInThePaddingAtTheEndWhateverTheOpset) {
+  int answers = 0;
+  for (const char* type : {"MaxPool", "AveragePool", "LpPool"}) {
+    for (const std::int64_t size : {3, 6, 7, 11}) {
+      for (const std::int64_t kernel : {1, 2, 3, 7}) {
+        for (const std::int64_t stride : {1, 2, 3, 4}) {
+          for (const Ints& pads : {Ints{0, 0}, Ints{1, 1}, Ints{0, 1}, Ints{6, 6}, Ints{2, 5}}) {
+            if (pads[0] >= kernel && pads[0] > 0) continue;
+            const Attributes attributes({{"ceil_mode", std::int64_t{1}},
+                                         {"kernel_shape", Ints{kernel}},
+                                         {"strides", Ints{stride}},
+                                         {"pads", pads}});
+            for (const int opset : {18, 22}) {
+              Model model;
+              model.opset_imports = {{"", opset}};
+              const ValueId x = model.add_input(model.main(), "x",
+                                                f32({{.size = 1}, {.size = 2}, {.size = size}}));
+              const NodeId node = model.add_node(
+                  model.main(), {.type = type, .inputs = {x}, .attributes = attributes});
+              const auto ours = type_of_result(model, model.node(node), opset);
+              if (!ours) continue;
+              ++answers;
+              EXPECT_EQ((*ours->dims)[2].size, pooled_by_onnx(type, size, attributes))
+                  << type << " of " << size << ", kernel " << kernel << ", stride " << stride
+                  << ", pads " << pads[0] << " " << pads[1] << ", opset " << opset;
+            }
+          }
+        }
+      }
+    }
+  }
+  EXPECT_GT(answers, 500);
+}
+
 }  // namespace rulec

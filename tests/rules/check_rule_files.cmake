@@ -7,6 +7,13 @@ if(NOT files)
   message(FATAL_ERROR "no rule files under ${ROOT}/rules")
 endif()
 set(ENV{RULEC_PATH} ${ROOT}/rules)
+# And all are laid out as `rulec fmt` lays them out.
+execute_process(COMMAND ${RULEC} fmt --check ${files}
+  OUTPUT_VARIABLE out ERROR_VARIABLE err RESULT_VARIABLE status)
+if(NOT status EQUAL 0)
+  message(SEND_ERROR "rulec fmt --check: ${status}\n${out}${err}")
+endif()
+
 foreach(file IN LISTS files)
   foreach(command check test)
     execute_process(COMMAND ${RULEC} ${command} ${file}
