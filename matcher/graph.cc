@@ -123,7 +123,7 @@ static void make_room(std::vector<T>& all, std::size_t more) {
   if (wanted > all.capacity()) all.reserve(std::max(wanted, 2 * all.capacity()));
 }
 
-void Model::expect(std::size_t nodes, std::size_t values) {
+void Model::reserve(std::size_t nodes, std::size_t values) {
   node_names_.reserve(node_names_.count + nodes);
   value_names_.reserve(value_names_.count + values);
   make_room(node_links_, nodes);

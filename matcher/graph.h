@@ -193,7 +193,7 @@ class Model {
   GraphInfo& graph(GraphId id) { return graphs_[id.index]; }  // not outputs: see set_output
 
   // Makes room for so many more, to save the growing; says nothing of how many will come.
-  void expect(std::size_t nodes, std::size_t values);
+  void reserve(std::size_t nodes, std::size_t values);
   GraphId add_graph(std::string name, NodeId owner = {});  // owner gets no attribute: set it after
   // Adds before `before`, or at the end when it is none.
   NodeId add_node(GraphId graph, NewNode node, NodeId before = {});

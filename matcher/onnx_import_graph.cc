@@ -374,7 +374,7 @@ bool Importer::graph_parts(const GraphParts& parts, GraphId id, const ImportScop
   const std::size_t nodes = parts.nodes.size();
   const std::size_t values = parts.inputs.size() + parts.initializers.size() + nodes + nodes / 8;
   scope.names.reserve(values);
-  model_.expect(nodes, values);
+  model_.reserve(nodes, values);
   if (!inputs(parts, scope) || !initializers(parts, scope) || !define_nodes(parts, scope)) {
     return false;
   }

@@ -2,6 +2,7 @@
 #include "matcher/type_rules.h"
 
 #include <algorithm>
+#include <limits>
 #include <span>
 #include <unordered_map>
 
@@ -22,6 +23,8 @@ enum class Family : std::uint8_t {
   Cast,
   Constant,
   Pool,
+  Slice,
+  Features,
 };
 
 struct Entry {
@@ -42,6 +45,9 @@ static const Entry* entry_of(const GraphNode& node) {
       out.emplace(&Symbol(type).str(), Entry{Family::Same, 1});
     return out;
   }();
+  static const Table tabular = {
+      {&Symbol("ArrayFeatureExtractor").str(), {Family::Features, 1}},
+  };
   static const Table standard = [] {
     Table out;
     const auto add = [&](Family family, int since, std::initializer_list<const char*> types) {
@@ -74,12 +80,21 @@ static const Entry* entry_of(const GraphNode& node) {
     add(Family::Constant, 11, {"Constant"});
     add(Family::Pool, 10, {"MaxPool", "AveragePool"});
     add(Family::Pool, 18, {"LpPool"});
+    add(Family::Slice, 10, {"Slice"});
     return out;
   }();
-  if (!node.domain.empty() && node.domain != "com.microsoft") return nullptr;
-  const Table& table = node.domain.empty() ? standard : contributed;
-  const auto found = table.find(&node.type.str());
-  return found == table.end() ? nullptr : &found->second;
+  const Table* table = nullptr;
+  if (node.domain.empty()) {
+    table = &standard;
+  } else if (node.domain == "com.microsoft") {
+    table = &contributed;
+  } else if (node.domain == "ai.onnx.ml") {
+    table = &tabular;
+  } else {
+    return nullptr;
+  }
+  const auto found = table->find(&node.type.str());
+  return found == table->end() ? nullptr : &found->second;
 }
 
 static bool is_real(DType dtype) {
@@ -304,6 +319,66 @@ static std::optional<Type> pool(const GraphNode& node, const Type& from) {
   return made(from.dtype, std::move(dims));
 }
 
+// The integers of an operand; nothing where only the run knows them. An absent one has none.
+static std::optional<std::vector<std::int64_t>> integers(const Model& model, const GraphNode& node,
+                                                         std::size_t operand) {
+  if (node.inputs.size() <= operand || !node.inputs[operand]) return std::vector<std::int64_t>();
+  const auto tensor = model.constant(node.inputs[operand]);
+  if (!tensor || tensor->rank() != 1 || !is_integer(tensor->dtype())) return std::nullopt;
+  return tensor->integers();
+}
+
+// Exporters write "to the end" as a large number. An axis of unknown size stays the same one where
+// the end is past all that a tensor can hold, which ONNX's functions do not say.
+static std::optional<Type> slice(const Model& model, const GraphNode& node, const Type& from) {
+  const auto starts = integers(model, node, 1), ends = integers(model, node, 2);
+  auto axes = integers(model, node, 3), steps = integers(model, node, 4);
+  if (!starts || !ends || !axes || !steps || starts->size() != ends->size()) return std::nullopt;
+  const auto rank = static_cast<std::int64_t>(from.dims->size());
+  if (axes->empty()) {
+    for (std::int64_t i = 0; i < static_cast<std::int64_t>(starts->size()); ++i)
+      axes->push_back(i);
+  }
+  if (steps->empty()) steps->assign(starts->size(), 1);
+  if (axes->size() != starts->size() || steps->size() != starts->size()) return std::nullopt;
+  double inner = 1;  // elements to a row, as far as they are known
+  for (const Dim& dim : *from.dims)
+    inner *= dim.known() ? static_cast<double>(dim.size) : 1;
+  constexpr double most = 1ULL << 40;
+  std::vector<Dim> dims(from.dims->begin(), from.dims->end());
+  for (std::size_t i = 0; i < axes->size(); ++i) {
+    const std::int64_t axis = (*axes)[i] < 0 ? (*axes)[i] + rank : (*axes)[i];
+    if (axis < 0 || axis >= rank || (*steps)[i] < 1) return std::nullopt;
+    Dim& dim = dims[static_cast<std::size_t>(axis)];
+    std::int64_t start = (*starts)[i], end = (*ends)[i];
+    if (dim.known()) {
+      start = std::clamp(start < 0 ? start + dim.size : start, std::int64_t{0}, dim.size);
+      end = std::clamp(end < 0 ? end + dim.size : end, std::int64_t{0}, dim.size);
+      dim.size = end > start ? (end - start - 1) / (*steps)[i] + 1 : 0;
+      continue;
+    }
+    const bool past_all =
+        end >= std::numeric_limits<std::int32_t>::max() || static_cast<double>(end) * inner >= most;
+    if (start != 0 || (*steps)[i] != 1 || !past_all) return std::nullopt;
+  }
+  return made(from.dtype, std::move(dims));
+}
+
+// ArrayFeatureExtractor: as many of the last axis as there are indices. A vector counts as a row.
+static std::optional<Type> features(const Type& from, const Type& indices) {
+  if (from.dims->empty()) return std::nullopt;
+  Dim count{.size = 1};
+  for (const Dim& dim : *indices.dims) {
+    if (dim.known() && dim.size == 1) continue;
+    if (!count.known() || count.size != 1) return std::nullopt;
+    count = dim;
+  }
+  std::vector<Dim> dims(from.dims->begin(), from.dims->end());
+  if (dims.size() == 1) dims.insert(dims.begin(), Dim{.size = 1});
+  dims.back() = std::move(count);
+  return made(from.dtype, std::move(dims));
+}
+
 std::optional<Type> type_of_result(const Model& model, const GraphNode& node, int opset) {
   const Entry* entry = entry_of(node);
   if (entry == nullptr || opset < entry->since) return std::nullopt;
@@ -350,6 +425,11 @@ std::optional<Type> type_of_result(const Model& model, const GraphNode& node, in
       return operands == 1 && (real || a->dtype == DType::Bool) ? cast(node, *a) : std::nullopt;
     case Family::Pool:
       return operands == 1 ? pool(node, *a) : std::nullopt;
+    case Family::Slice:
+      // A list of integers may be a shape.
+      return real || a->dims->size() > 1 ? slice(model, node, *a) : std::nullopt;
+    case Family::Features:
+      return b() != nullptr ? features(*a, *b()) : std::nullopt;
     case Family::Constant:
       break;
   }

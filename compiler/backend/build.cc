@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include "compiler/backend/emit_engine.h"
 #include "compiler/backend/lower.h"
@@ -81,7 +82,10 @@ static void describe_ports(const Model& model, backend::Lowered& lowered) {
 static Result<std::optional<BuiltEngine>> build_for_any_size(const Model& model,
                                                              const BuildOptions& options) {
   const auto dimension = backend::find_open_dimension(model, options);
-  if (!dimension || !options.fast_kernels) return std::optional<BuiltEngine>();
+  if (!dimension || !options.fast_kernels ||
+      !backend::shapes_grow_evenly(model, *dimension, options)) {
+    return std::optional<BuiltEngine>();
+  }
   struct Sample {
     std::int64_t size = 0;
     BuiltEngine built;
@@ -101,13 +105,19 @@ static Result<std::optional<BuiltEngine>> build_for_any_size(const Model& model,
     s.lowered = std::move(*lowered);
     return &s;
   };
-  static constexpr std::int64_t tried[][3] = {{1, 2, 3}, {2, 3, 5}};
-  for (const auto& [size, one, two] : tried) {
-    Sample *const base = sample(size), *const first = sample(one), *const second = sample(two);
-    if (base == nullptr || first == nullptr || second == nullptr) break;
-    const auto open = backend::compare_sizes(size, base->built.bytes, {one, two},
-                                             {first->built.bytes, second->built.bytes});
+  // The last is far off, so that a kernel's number that grows by steps does not pass for one that
+  // stays.
+  static constexpr std::int64_t tried[][4] = {{1, 2, 3, 61}, {2, 3, 5, 61}};
+  for (const auto& sizes : tried) {
+    std::vector<backend::SizedEngine> engines;
+    for (const std::int64_t size : sizes) {
+      const Sample* const made = sample(size);
+      if (made == nullptr) return std::optional<BuiltEngine>();
+      engines.push_back({size, made->built.bytes});
+    }
+    const auto open = backend::compare_sizes(engines[0], std::span(engines).subspan(1));
     if (!open) continue;
+    Sample* const base = &samples.at(sizes[0]);
     const auto& operations = base->lowered->programs[0].operations;
     const bool any_fast = std::any_of(operations.begin(), operations.end(),
                                       [](const auto& op) { return op.opcode != Opcode::Generic; });

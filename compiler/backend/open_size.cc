@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/backend/open_size.h"
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 
@@ -73,18 +74,21 @@ class Sections {
 // Collects the numbers that differ, as long as they grow evenly.
 class Comparison {
  public:
-  Comparison(std::int64_t size, const std::array<std::int64_t, 2>& sizes)
-      : size_(size), sizes_(sizes) {
-    patches_.push_back({.kind = PatchKind::Size, .index = 0, .base = size, .step = 1});
+  Comparison(const SizedEngine& base, std::span<const SizedEngine> others)
+      : size_(base.size), others_(others) {
+    patches_.push_back({.kind = PatchKind::Size, .index = 0, .base = size_, .step = 1});
   }
 
-  void number(PatchKind kind, std::size_t index, std::int64_t base, std::int64_t one,
-              std::int64_t two) {
-    if (base == one && base == two) return;
-    const std::int64_t step = (one - base) / (sizes_[0] - size_);
+  // `numbers`: in each of the others.
+  void number(PatchKind kind, std::size_t index, std::int64_t base,
+              std::span<const std::int64_t> numbers) {
+    const auto same = [base](std::int64_t n) { return n == base; };
+    if (std::all_of(numbers.begin(), numbers.end(), same)) return;
+    const std::int64_t step = (numbers[0] - base) / (others_[0].size - size_);
     constexpr std::int64_t most = std::int64_t{1} << 31;  // of what the engine may hold
-    even_ = even_ && base >= 0 && base < most && step > 0 && step < most &&
-            one == base + step * (sizes_[0] - size_) && two == base + step * (sizes_[1] - size_);
+    even_ = even_ && base >= 0 && base < most && step > 0 && step < most;
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+      even_ = even_ && numbers[i] == base + step * (others_[i].size - size_);
     patches_.push_back({kind, static_cast<std::uint32_t>(index), base, step});
   }
   void fail() { even_ = false; }
@@ -95,7 +99,7 @@ class Comparison {
 
  private:
   std::int64_t size_;
-  std::array<std::int64_t, 2> sizes_;
+  std::span<const SizedEngine> others_;
   std::vector<SizePatch> patches_;
   bool even_ = true;
 };
@@ -118,56 +122,71 @@ static bool grows_evenly(const format::Value& v, const std::vector<std::int64_t>
   return open < 2;
 }
 
-static void compare_values(Comparison& all, const Sections& a, const Sections& b,
-                           const Sections& c) {
-  const auto values = [](const Sections& s) {
-    return s.records<format::Value>(SectionKind::Values);
+static void compare_values(Comparison& all, const Sections& base,
+                           const std::vector<Sections>& others) {
+  const auto values = base.records<format::Value>(SectionKind::Values);
+  const auto integers = base.records<std::int64_t>(SectionKind::Integers),
+             grown = others.front().records<std::int64_t>(SectionKind::Integers);
+  std::vector<std::vector<format::Value>> theirs;
+  for (const Sections& other : others)
+    theirs.push_back(other.records<format::Value>(SectionKind::Values));
+  const auto part = [](const std::vector<format::Value>& of, std::size_t i) {
+    return static_cast<std::int64_t>(of[i].offset - of[of[i].alias_of].offset);
   };
-  const auto base = values(a), one = values(b), two = values(c);
-  const auto integers = a.records<std::int64_t>(SectionKind::Integers),
-             others = b.records<std::int64_t>(SectionKind::Integers);
-  for (std::size_t i = 0; i < base.size(); ++i) {
-    const format::Value& v = base[i];
-    if (!same_but_place(v, one[i]) || !same_but_place(v, two[i])) return all.fail();
-    if (v.storage == format::Storage::Weight) {
-      const auto same = [&](const format::Value& w) {
-        return v.offset == w.offset && v.bytes == w.bytes;
-      };
-      if (!same(one[i]) || !same(two[i])) return all.fail();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const format::Value& v = values[i];
+    for (const auto& other : theirs) {
+      const format::Value& w = other[i];
+      const bool weight = v.storage == format::Storage::Weight;
+      if (!same_but_place(v, w) || (weight && (v.offset != w.offset || v.bytes != w.bytes)))
+        return all.fail();
     }
     if (v.storage != format::Storage::Arena) continue;
-    if (!grows_evenly(v, integers, others)) return all.fail();
+    if (!grows_evenly(v, integers, grown)) return all.fail();
     if (v.alias_of == format::none) continue;
-    const auto part = [&](const std::vector<format::Value>& all_values) {
-      return static_cast<std::int64_t>(all_values[i].offset - all_values[v.alias_of].offset);
-    };
-    all.number(PatchKind::Part, i, part(base), part(one), part(two));
+    std::vector<std::int64_t> parts;
+    for (const auto& other : theirs)
+      parts.push_back(part(other, i));
+    all.number(PatchKind::Part, i, part(values, i), parts);
   }
 }
 
-std::optional<OpenSize> compare_sizes(std::int64_t size, std::string_view base,
-                                      const std::array<std::int64_t, 2>& sizes,
-                                      const std::array<std::string_view, 2>& others) {
-  const Sections a(base), b(others[0]), c(others[1]);
+template <typename T>
+static void compare_numbers(Comparison& all, const Sections& base,
+                            const std::vector<Sections>& others, SectionKind kind,
+                            PatchKind patch) {
+  const auto mine = base.records<T>(kind);
+  std::vector<std::vector<T>> theirs;
+  for (const Sections& other : others)
+    theirs.push_back(other.records<T>(kind));
+  std::vector<std::int64_t> numbers(others.size());
+  for (std::size_t i = 0; i < mine.size(); ++i) {
+    for (std::size_t k = 0; k < others.size(); ++k)
+      numbers[k] = theirs[k][i];
+    all.number(patch, i, mine[i], numbers);
+  }
+}
+
+std::optional<OpenSize> compare_sizes(const SizedEngine& base,
+                                      std::span<const SizedEngine> others) {
+  const Sections mine(base.bytes);
+  std::vector<Sections> theirs;
+  for (const SizedEngine& other : others)
+    theirs.emplace_back(other.bytes);
   for (std::size_t k = 0; k < format::section_count; ++k) {
     const auto kind = static_cast<SectionKind>(k);
-    const std::string_view of_a = a.of(kind);
+    const std::string_view own = mine.of(kind);
     const bool numbers = kind == SectionKind::Integers || kind == SectionKind::Values ||
                          kind == SectionKind::Parameters;
-    for (const Sections* other : {&b, &c}) {
-      if (of_a.size() != other->of(kind).size() || (!numbers && of_a != other->of(kind)))
+    for (const Sections& other : theirs) {
+      if (own.size() != other.of(kind).size() || (!numbers && own != other.of(kind)))
         return std::nullopt;
     }
   }
-  Comparison all(size, sizes);
-  const auto in_all = [&]<typename T>(SectionKind kind, PatchKind patch, T) {
-    const auto x = a.records<T>(kind), y = b.records<T>(kind), z = c.records<T>(kind);
-    for (std::size_t i = 0; i < x.size(); ++i)
-      all.number(patch, i, x[i], y[i], z[i]);
-  };
-  in_all(SectionKind::Integers, PatchKind::Integer, std::int64_t{});
-  in_all(SectionKind::Parameters, PatchKind::Word, std::uint32_t{});
-  compare_values(all, a, b, c);
+  Comparison all(base, others);
+  compare_numbers<std::int64_t>(all, mine, theirs, SectionKind::Integers, PatchKind::Integer);
+  compare_numbers<std::uint32_t>(all, mine, theirs, SectionKind::Parameters, PatchKind::Word);
+  compare_values(all, mine, theirs);
   return all.result();
 }
 

@@ -45,8 +45,7 @@ static Status set_dimensions(Model& model, const BuildOptions& options) {
   return Done{};
 }
 
-// Shapes found before a dimension was given say less than what can be found now.
-static void forget_inferred_types(Model& model) {
+void forget_inferred_types(Model& model) {
   for (NodeId node : model.nodes(model.main())) {
     for (ValueId id : model.node(node).outputs) {
       if (id) model.value(id).type.dims.reset();
@@ -174,7 +173,7 @@ static void widen_joined_scalars(Model& model) {
 
 // Inference keeps what a graph declares of its outputs, which may be less than it could find: for
 // its time the graph has none.
-static void infer(Model& model, std::vector<std::string>& warnings) {
+void infer(Model& model, std::vector<std::string>& warnings) {
   infer_dropped_operators(model);
   const std::vector<ValueId> outputs = model.graph(model.main()).outputs;
   model.set_outputs(model.main(), {});
@@ -203,7 +202,7 @@ static void infer_stored(Model& model) {
   }
 }
 
-Status prepare(Model& model, const BuildOptions& options, BuiltEngine& built) {
+Status settle_types(Model& model, const BuildOptions& options, BuiltEngine& built) {
   std::vector<std::string>& warnings = built.warnings;
   if (Status ok = inline_functions(model); !ok) return ok;
   if (Status ok = set_dimensions(model, options); !ok) return ok;
@@ -221,6 +220,11 @@ Status prepare(Model& model, const BuildOptions& options, BuiltEngine& built) {
     remove_dead_nodes(model, "computed when the engine was built", built.report);
   }
   remove_dead_nodes(model, "nothing reads it", built.report);
+  return Done{};
+}
+
+Status prepare(Model& model, const BuildOptions& options, BuiltEngine& built) {
+  if (Status ok = settle_types(model, options, built); !ok) return ok;
   if (options.fast_kernels) {
     spell_transposed_convs(model);
     if (Status ok = fuse(model, built.report); !ok) return ok;

@@ -3,6 +3,7 @@
 // with known, named and unknown sizes: what ours says, ONNX says; what ONNX refuses, ours leaves.
 #include "matcher/type_rules.h"
 
+#include <limits>
 #include <map>
 
 #include <gtest/gtest.h>
@@ -154,6 +155,86 @@ TEST(TypeRules, LeaveOtherOperatorsToOnnx) {
   builder.add("Add", {builder.inputs.back(), builder.inputs.back()});  // integers: computed shapes
   for (const NodeId node : builder.model.nodes(builder.model.main()))
     EXPECT_FALSE(type_of_result(builder.model, builder.model.node(node), 17));
+}
+
+// A Slice of x [n, 3, 5] from `starts` to `ends` along `axes`, by our rule.
+static std::optional<Type> sliced(const Type& x, const Ints& starts, const Ints& ends,
+                                  const Ints& axes, const Ints& steps, std::string* theirs) {
+  Model model;
+  model.opset_imports = {{"", 17}};
+  model.graph(model.main()).name = "g";
+  std::vector<ValueId> inputs = {model.add_input(model.main(), "x", x)};
+  for (const Ints* list : {&starts, &ends, &axes, &steps}) {
+    const Shape shape = {static_cast<std::int64_t>(list->size())};
+    inputs.push_back(model.add_initializer(model.main(), model.fresh_value_name("i"),
+                                           Tensor::of<std::int64_t>(shape, *list)));
+    model.value(inputs.back()).type = Type::tensor(DType::I64, shape);
+  }
+  const NodeId node =
+      model.add_node(model.main(), {.name = "s", .type = "Slice", .inputs = inputs});
+  model.add_output(model.main(), model.node(node).outputs[0]);
+  onnx::ModelProto proto;
+  const auto bytes = export_onnx_bytes(model);
+  if (bytes && proto.ParseFromString(*bytes)) {
+    onnx::shape_inference::InferShapes(proto, onnx::OpSchemaRegistry::Instance(),
+                                       onnx::ShapeInferenceOptions(false, 0, false));
+    *theirs = without_fresh_names(from_proto(proto.graph().output(0).type()));
+  }
+  return type_of_result(model, model.node(node), 17);
+}
+
+TEST(TypeRules, SlicesOfKnownAxesAsOnnxHasThem) {
+  constexpr std::int64_t lowest = std::numeric_limits<std::int64_t>::min(),
+                         highest = std::numeric_limits<std::int64_t>::max();
+  for (const std::int64_t start : {lowest, std::int64_t{-6}, std::int64_t{-2}, std::int64_t{0},
+                                   std::int64_t{1}, std::int64_t{9}}) {
+    for (const std::int64_t end :
+         {lowest, std::int64_t{-1}, std::int64_t{0}, std::int64_t{3}, std::int64_t{5}, highest}) {
+      for (const std::int64_t step : {std::int64_t{1}, std::int64_t{2}, highest}) {
+        std::string theirs;
+        const auto ours =
+            sliced(Type::tensor(DType::F32, {4, 3, 5}), {start}, {end}, {2}, {step}, &theirs);
+        ASSERT_TRUE(ours);
+        EXPECT_EQ(to_string(*ours), theirs) << start << " to " << end << " by " << step;
+      }
+    }
+  }
+}
+
+// Exporters write "to the end" as a large number.
+TEST(TypeRules, ASliceOfAllOfAnAxisKeepsItsName) {
+  const Type x = f32({{.size = -1, .symbol = "n"}, {.size = 3}, {.size = 5}});
+  std::string theirs;
+  const auto text = [&](const Ints& starts, const Ints& ends, const Ints& axes) {
+    const auto ours = sliced(x, starts, ends, axes, Ints(starts.size(), 1), &theirs);
+    return ours ? to_string(*ours) : "left to ONNX";
+  };
+  EXPECT_EQ(text({0, 1}, {2147483647, -1}, {0, 2}), "f32[n,3,3]");
+  EXPECT_EQ(text({0}, {1'000'000'000'000}, {-3}), "f32[n,3,5]");
+  // As many as a tensor may have, or another beginning.
+  EXPECT_EQ(text({0}, {1'000'000'000}, {0}), "left to ONNX");
+  EXPECT_EQ(text({1}, {2147483647}, {0}), "left to ONNX");
+  EXPECT_EQ(text({0}, {-1}, {0}), "left to ONNX");
+  EXPECT_EQ(text({1}, {2}, {1}), "f32[n,1,5]");
+}
+
+TEST(TypeRules, FeaturesAreAsManyAsTheirIndices) {
+  Model model;
+  const auto result = [&](const Type& x, const Type& indices) {
+    const ValueId a = model.add_input(model.main(), model.fresh_value_name("x"), x),
+                  b = model.add_input(model.main(), model.fresh_value_name("i"), indices);
+    const NodeId node = model.add_node(
+        model.main(), {.domain = "ai.onnx.ml", .type = "ArrayFeatureExtractor", .inputs = {a, b}});
+    const auto type = type_of_result(model, model.node(node), 3);
+    return type ? to_string(*type) : "left to ONNX";
+  };
+  const Dim n{.size = -1, .symbol = "n"};
+  Type indices = Type::tensor(DType::I64, {1, 1});
+  (*indices.dims)[0] = n;
+  EXPECT_EQ(result(Type::tensor(DType::String, {10}), indices), "string[1,n]");
+  EXPECT_EQ(result(f32({n, {.size = 10}}), Type::tensor(DType::I64, {4})), "f32[n,4]");
+  (*indices.dims)[1] = n;
+  EXPECT_EQ(result(Type::tensor(DType::String, {10}), indices), "left to ONNX");
 }
 
 // The last dimension that ONNX's newest function gives for a pooling with ceil_mode.

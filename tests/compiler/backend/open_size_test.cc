@@ -155,6 +155,60 @@ TEST_F(OpenSize, OthersStayDynamic) {
     check(*engine, *session, size, {4});
 }
 
+// What lies on a line for the sizes that were tried and leaves it later: the first four rows, the
+// last four, a quarter of them. And a joined list of n and one more, whose length is no multiple.
+TEST_F(OpenSize, WhatOnlySeemsToGrowEvenlyStaysDynamic) {
+  const auto integers = [&](std::vector<std::int64_t> all) {
+    return weight(Tensor::of<std::int64_t>({static_cast<std::int64_t>(all.size())},
+                                           std::span<const std::int64_t>(all)));
+  };
+  for (const char* kind : {"first", "last", "quarter", "joined"}) {
+    start();
+    const ValueId x = input("x", "N", {4});
+    ValueId y = node("Relu", {node("MatMul", {x, weight(reals({4, 8}))})});
+    const std::string which = kind;
+    if (which == "joined") {
+      y = node("Concat", {y, weight(reals({1, 8}))}, {{"axis", std::int64_t{0}}});
+    } else {
+      ValueId from = integers({which == "last" ? -4 : 0}), to = integers({4});
+      if (which == "last") to = integers({INT64_MAX});
+      if (which == "quarter") {
+        const ValueId rows = node("Gather", {node("Shape", {x}), integers({0})});
+        to = node("Div", {rows, integers({4})});
+      }
+      y = node("Slice", {y, from, to, integers({0})});
+    }
+    model_.add_output(model_.main(), y);
+    const auto engine = build(false);
+    ASSERT_TRUE(engine) << kind << ": " << engine.error().message;
+    auto session = Session::create(*engine);
+    ASSERT_TRUE(session);
+    for (const std::int64_t size : {1, 4, 5, 8, 70})
+      check(*engine, *session, size, {4});
+  }
+}
+
+// Exporters compute the shape of a Reshape from the batch: that is proven.
+TEST_F(OpenSize, ShapesThatHangOnTheBatch) {
+  const auto integers = [&](std::vector<std::int64_t> all) {
+    return weight(Tensor::of<std::int64_t>({static_cast<std::int64_t>(all.size())},
+                                           std::span<const std::int64_t>(all)));
+  };
+  for (const bool computed : {false, true}) {
+    start();
+    const ValueId x = input("x", "N", {8, 6, 6});
+    const ValueId y = conv(x, {16, 8, 3, 3}, 1);
+    const ValueId shape =
+        computed
+            ? node("Concat", {node("Gather", {node("Shape", {y}), integers({0})}), integers({576})},
+                   {{"axis", std::int64_t{0}}})
+            : integers({-1, 576});
+    model_.add_output(model_.main(),
+                      node("Gemm", {node("Reshape", {y, shape}), weight(reals({576, 10}))}));
+    check_sizes({8, 6, 6});
+  }
+}
+
 TEST_F(OpenSize, CallersShareThePlans) {
   start();
   const ValueId x = input("x", "N", {8, 6, 6});
