@@ -21,6 +21,10 @@ static constexpr std::size_t largest_message = 0x7fffffff;  // of protobuf
 static constexpr std::size_t moved_when_too_large = 1024;   // bytes of a tensor
 static constexpr std::size_t data_alignment = 64;
 
+static std::string_view name_of(const Model& model, ValueId id) {
+  return id ? std::string_view(model.value(id).name) : std::string_view();
+}
+
 namespace {
 
 using wire::Field;
@@ -58,9 +62,6 @@ class Exporter {
   void function(Writer& out, const Function& function);
   // `source`: the file that holds the tensor's bytes as they are, if one does.
   Writer to_data_file(std::string_view name, const Tensor& tensor, const TensorSource* source);
-  std::string_view name_of(ValueId id) const {
-    return id ? std::string_view(model_.value(id).name) : std::string_view();
-  }
 
   const Model& model_;
   std::size_t external_from_;
@@ -183,13 +184,10 @@ static bool still_says(std::string_view kept, const Attribute& now) {
 // The fields of a NodeProto, `graph` encoding its bodies.
 static void encode_node(Writer& out, const Model& model, const GraphNode& it,
                         const std::function<Writer(GraphId)>& graph) {
-  const auto name_of = [&](ValueId id) {
-    return id ? std::string_view(model.value(id).name) : std::string_view();
-  };
   for (const ValueId input : it.inputs)
-    out.bytes(1, name_of(input));
+    out.bytes(1, name_of(model, input));
   for (const ValueId output : it.outputs)
-    out.bytes(2, name_of(output));
+    out.bytes(2, name_of(model, output));
   out.text(3, it.name);
   out.bytes(4, it.type.str());
   std::vector<std::string_view> kept;
@@ -312,9 +310,9 @@ void Exporter::function(Writer& out, const Function& it) {
   Writer one;
   one.text(1, it.name);
   for (const ValueId value : info.inputs)
-    one.bytes(4, name_of(value));
+    one.bytes(4, name_of(model_, value));
   for (const ValueId value : info.outputs)
-    one.bytes(5, name_of(value));
+    one.bytes(5, name_of(model_, value));
   for (const std::string& name : it.attributes)
     one.bytes(6, name);
   nodes(one, 7, it.body);

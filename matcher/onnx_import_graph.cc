@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "matcher/name_hash.h"
 #include "matcher/onnx_attribute.h"
 #include "matcher/onnx_importer.h"
 #include "matcher/onnx_type.h"
@@ -23,11 +24,6 @@ static bool is_string(const Field& field) {
 }
 
 // ---- names
-
-static std::uint32_t hash_of(std::string_view name) {
-  const std::size_t hash = std::hash<std::string_view>()(name);
-  return static_cast<std::uint32_t>(hash ^ (hash >> 32));
-}
 
 void NameTable::reserve(std::size_t names) {
   std::size_t size = 16;
@@ -55,12 +51,12 @@ std::size_t NameTable::place(const Model& model, std::string_view name, std::uin
 }
 
 ValueId NameTable::find(const Model& model, std::string_view name) const {
-  return slots_.empty() ? ValueId{} : slots_[place(model, name, hash_of(name))].id;
+  return slots_.empty() ? ValueId{} : slots_[place(model, name, name_hash(name))].id;
 }
 
 ValueId* NameTable::enter(const Model& model, std::string_view name, ValueId id, bool& added) {
   reserve(count_ + 1);
-  const std::uint32_t hash = hash_of(name);
+  const std::uint32_t hash = name_hash(name);
   Slot& slot = slots_[place(model, name, hash)];
   added = !slot.id;
   if (added) {

@@ -2,6 +2,8 @@
 // ScatterND with constant indices. What exporters make of `cache[:, :, a:b] = x` lists every place
 // of a box: where the places lie at even distances along each dimension of the indices, the result
 // is two copies, the operand and the updates over it.
+#include <algorithm>
+
 #include "compiler/backend/copies.h"
 
 namespace rulec::backend {
@@ -37,6 +39,7 @@ bool lower_scatter(Lowering& l, NodeId node, const Shape& from) {
       at[i] += k * strides[d];
     }
   }
+  const std::int64_t begin = at[0];
   // The distances that the first step along each dimension has must be those of all.
   std::vector<std::int64_t> out(strides.begin() + static_cast<std::ptrdiff_t>(depth),
                                 strides.end());
@@ -56,6 +59,9 @@ bool lower_scatter(Lowering& l, NodeId node, const Shape& from) {
     }
     if (at[i] != expected) return l.refuse("places at uneven distances");
   }
+  // Threads may copy in any order.
+  std::sort(at.begin(), at.end());
+  if (std::adjacent_find(at.begin(), at.end()) != at.end()) return l.refuse("a place twice");
 
   kernels::CopyParameters head;
   head.rank = static_cast<std::uint32_t>(dims.size());
@@ -64,7 +70,7 @@ bool lower_scatter(Lowering& l, NodeId node, const Shape& from) {
   const std::vector<std::int64_t> along(dims.size(), 1);
   const Index data = l.plain(n.inputs[0]), over = l.plain(n.inputs[2]);
   emit_copy(l, node, head,
-            {part_of(whole, along, along), part_of(dims, strides_of(dims), out, 0, at[0])},
+            {part_of(whole, along, along), part_of(dims, strides_of(dims), out, 0, begin)},
             {data, over}, n.outputs[0]);
   l.report(node, "Copy", "");
   return true;

@@ -12,12 +12,7 @@ template <int pixels>
 void dense_sums(const Work& k, const Place& at, const Pixels& first, std::int64_t pairs,
                 const std::int16_t* w, const std::int32_t* bias, Sums& sums) {
   Ints total[pixels][int_vectors];
-#pragma GCC unroll 12
-  for (int i = 0; i < pixels; ++i) {
-#pragma GCC unroll 4
-    for (int v = 0; v < int_vectors; ++v)
-      total[i][v] = load_ints(bias + v * int_lanes);
-  }
+  start_sums(bias, total);
   for (std::int64_t ky = 0; ky < k.p.kernel_h; ++ky) {
     for (std::int64_t kx = 0; kx < k.p.kernel_w; ++kx) {
       const std::int64_t tap = ky * at.tap_row + kx * at.tap_column;
@@ -41,12 +36,7 @@ void dense_sums(const Work& k, const Place& at, const Pixels& first, std::int64_
       }
     }
   }
-#pragma GCC unroll 12
-  for (int i = 0; i < pixels; ++i) {
-#pragma GCC unroll 4
-    for (int v = 0; v < int_vectors; ++v)
-      store_ints(sums[i] + v * int_lanes, total[i][v]);
-  }
+  store_sums(total, sums);
 }
 
 constexpr EachSums each_dense = RULEC_SUMS_OF_EACH(dense_sums);

@@ -10,12 +10,7 @@ template <int pixels>
 void depthwise_sums(const Work& k, const Place& at, const Pixels& first, std::int64_t,
                     const std::int16_t* w, const std::int32_t* bias, Sums& sums) {
   Ints total[pixels][int_vectors];
-#pragma GCC unroll 12
-  for (int i = 0; i < pixels; ++i) {
-#pragma GCC unroll 4
-    for (int v = 0; v < int_vectors; ++v)
-      total[i][v] = load_ints(bias + v * int_lanes);
-  }
+  start_sums(bias, total);
   for (std::int64_t ky = 0; ky < k.p.kernel_h; ++ky) {
     for (std::int64_t kx = 0; kx < k.p.kernel_w; kx += 2) {
       const std::int64_t tap = ky * at.tap_row + kx * at.tap_column;
@@ -31,12 +26,7 @@ void depthwise_sums(const Work& k, const Place& at, const Pixels& first, std::in
       w += 32;
     }
   }
-#pragma GCC unroll 12
-  for (int i = 0; i < pixels; ++i) {
-#pragma GCC unroll 4
-    for (int v = 0; v < int_vectors; ++v)
-      store_ints(sums[i] + v * int_lanes, total[i][v]);
-  }
+  store_sums(total, sums);
 }
 
 constexpr EachSums each_depthwise = RULEC_SUMS_OF_EACH(depthwise_sums);

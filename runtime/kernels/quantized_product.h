@@ -18,6 +18,26 @@ namespace rulec::kernels::RULEC_ISA {
 inline constexpr int most_pixels = int_lanes == 16 ? 12 : int_lanes == 8 ? 6 : 2;
 using Sums = std::int32_t[most_pixels][16];
 
+// The sums of a tile in registers: each begins as the bias of its channel.
+template <int pixels>
+RULEC_INLINE void start_sums(const std::int32_t* bias, Ints (&total)[pixels][int_vectors]) {
+#pragma GCC unroll 12
+  for (int i = 0; i < pixels; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < int_vectors; ++v)
+      total[i][v] = load_ints(bias + v * int_lanes);
+  }
+}
+template <int pixels>
+RULEC_INLINE void store_sums(const Ints (&total)[pixels][int_vectors], Sums& sums) {
+#pragma GCC unroll 12
+  for (int i = 0; i < pixels; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < int_vectors; ++v)
+      store_ints(sums[i] + v * int_lanes, total[i][v]);
+  }
+}
+
 struct Work {
   QuantizedConvParameters p;
   std::int64_t n, h, w, c;  // of the input

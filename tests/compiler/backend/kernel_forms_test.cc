@@ -92,6 +92,11 @@ TEST_F(Kernels, ScatterAtEvenDistances) {
         "Generic", "uneven");
   m = start();
   check(m,
+        node(m, "ScatterND",
+             {input(m, {7, 5}), places(m, {2, 2, 1}, {0, 1, 1, 2}), input(m, {2, 2, 5})}),
+        "Generic", "one place twice");
+  m = start();
+  check(m,
         node(m, "ScatterND", {input(m, {7, 5}), places(m, {2, 1}, {0, 1}), input(m, {2, 5})},
              {{"reduction", std::string("add")}}),
         "Generic", "a reduction");
