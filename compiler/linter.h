@@ -32,9 +32,10 @@ class Linter {
   void check_glob(const std::string& glob, const Place& place);
   // lint_guards.cc
   void never_true(const Rule& rule);
-  // lint_order.cc: rules among one another
+  // lint_alternatives.cc
   void alternatives(const Rule& rule);
   void idle_alternatives(const Rule& rule);
+  // lint_order.cc, lint_cycles.cc: rules among one another
   void rule_pairs(const Phase& phase);
   void rule_cycles(const Phase& phase);
 

@@ -134,4 +134,35 @@ OpsetRange opsets_of(const RuleSet& rules, const Rule& rule) {
   return range.low <= range.high ? range : OpsetRange{};
 }
 
+bool is_plain(const RuleSet& rules, const Rule& rule) {
+  if (rule.root.kind != Root::Kind::Pattern || rule.root.patterns.size() != 1 || rule.call)
+    return false;
+  const Pattern& root = rules[rule.root.patterns.front()];
+  const auto is_node = [](const Pattern& pattern) { return pattern.kind == Pattern::Kind::Node; };
+  return is_node(root) || (root.kind == Pattern::Kind::Either &&
+                           std::all_of(root.children.begin(), root.children.end(),
+                                       [&](PatternId child) { return is_node(rules[child]); }));
+}
+
+bool has_conditions(const RuleSet& rules, const Rule& rule) {
+  if (!rule.where.empty() || rule.requires_opset || rule.target || !rule.see_through.empty())
+    return true;
+  if (rule.precision.kind == PrecisionClass::Kind::Approx ||
+      rule.precision.kind == PrecisionClass::Kind::Unsafe)
+    return true;
+  std::vector<PatternId> open = rule.root.patterns;
+  while (!open.empty()) {
+    const Pattern& pattern = rules[open.back()];
+    open.pop_back();
+    if (!pattern.predicates.empty()) return true;
+    open.insert(open.end(), pattern.children.begin(), pattern.children.end());
+  }
+  return false;
+}
+
+std::string called(const Rule& rule) {
+  return rule.package.empty() ? fmt::format("`{}`", rule.name)
+                              : fmt::format("`{}.{}`", rule.package, rule.name);
+}
+
 }  // namespace rulec

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// All patterns and expressions that belong to one rule, for checks that look at each of them.
+// All patterns and expressions that belong to one rule, and what they say of it, for checks that
+// look at each of them.
 
 #include <climits>
+#include <string>
 #include <vector>
 
 #include "matcher/rule.h"
@@ -26,5 +28,14 @@ struct OpsetRange {
   int low = 1, high = INT_MAX;
 };
 OpsetRange opsets_of(const RuleSet& rules, const Rule& rule);
+
+// An ordinary rule of one root, which is an operator: what can be compared with another.
+bool is_plain(const RuleSet& rules, const Rule& rule);
+
+// Whether more than the pattern's form decides if it fires.
+bool has_conditions(const RuleSet& rules, const Rule& rule);
+
+// The rule's name as messages give it, with its package.
+std::string called(const Rule& rule);
 
 }  // namespace rulec
