@@ -99,11 +99,21 @@ ExprId Resolver::resolve_call(const ast::Name& name, const ast::Call& call, Span
   if (where == Where::Replacement) known.insert(known.end(), {"inline", "not_empty"});
   if (std::find(known.begin(), known.end(), name.text) == known.end()) {
     for (const Declared* file : visible()) {
+      const auto add_known = [&](std::string_view declared) {
+        if (!is_private(*file, declared)) known.emplace_back(declared);
+      };
       for (const auto& [declared, predicate] : file->predicates)
-        if (!is_private(*file, declared)) known.push_back(declared);
+        add_known(declared);
       if (where == Where::Replacement)
         for (const auto& [declared, id] : file->templates)
-          if (!is_private(*file, declared)) known.push_back(declared);
+          add_known(declared);
+      if (file->dormant) {
+        std::for_each(file->dormant->predicates.begin(), file->dormant->predicates.end(),
+                      add_known);
+        if (where == Where::Replacement)
+          std::for_each(file->dormant->templates.begin(), file->dormant->templates.end(),
+                        add_known);
+      }
     }
     const std::string near = nearest_name(name.text, known);
     diagnostics()

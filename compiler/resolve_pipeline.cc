@@ -262,6 +262,10 @@ void Resolver::add_step(const Declared& file, const ast::Step& step, int depth) 
             known.push_back(package + "." + name);
           for (const auto& [name, p] : declared_[import].pipelines)
             known.push_back(package + "." + name);
+          if (const Outline* dormant = declared_[import].dormant)
+            for (const auto* names : {&dormant->rules, &dormant->pipelines})
+              for (const std::string_view name : *names)
+                known.push_back(fmt::format("{}.{}", package, name));
         }
       const std::string near = nearest_name(part.name.text, known);
       diagnostics()

@@ -20,6 +20,7 @@ bool Resolver::run() {
   declared_.resize(files_.files.size());
   for (std::size_t i = 0; i < declared_.size(); ++i) {
     declared_[i].index = i;
+    if (files_.files[i].dormant) declared_[i].dormant = &files_.files[i].outline;
     if (!files_.files[i].file) continue;
     declared_[i].file = &*files_.files[i].file;
     current_ = &declared_[i];
@@ -398,7 +399,7 @@ const Declared* Resolver::package(std::string_view name) const {
 std::vector<const Declared*> Resolver::visible() const {
   std::vector<const Declared*> out = {current_};
   for (std::size_t import : files_.files[current_->index].imports)
-    if (declared_[import].file) out.push_back(&declared_[import]);
+    if (declared_[import].file || declared_[import].dormant) out.push_back(&declared_[import]);
   if (const std::string& own = files_.files[current_->index].package; !own.empty())
     for (const Declared& file : declared_)
       if (&file != current_ && file.file && files_.files[file.index].package == own)

@@ -28,8 +28,9 @@ struct ParamValue {
 
 // The declarations of one file, by name.
 struct Declared {
-  const ast::File* file = nullptr;
-  std::size_t index = 0;  // in RuleFiles
+  const ast::File* file = nullptr;   // none where it did not parse, and of a dormant file
+  const Outline* dormant = nullptr;  // of a dormant file: names for messages
+  std::size_t index = 0;             // in RuleFiles
   std::map<std::string, const ast::Predicate*, std::less<>> predicates;
   std::map<std::string, ParamValue, std::less<>> params;
   std::map<std::string, TemplateId, std::less<>> templates;

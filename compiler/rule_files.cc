@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
 #include <system_error>
@@ -14,6 +12,7 @@
 #include "compiler/package/lock.h"
 #include "grammar/parse.h"
 #include "matcher/edit_distance.h"
+#include "matcher/file.h"
 
 namespace rulec {
 
@@ -21,6 +20,21 @@ namespace fs = std::filesystem;
 
 // Every run sees these packages without importing them.
 static constexpr std::string_view prelude[] = {"std", "tensorrt.nms"};
+
+// Whether a pipeline or a test names `package` as a whole.
+static bool names_whole(const ast::File& file, std::string_view package) {
+  const auto is_it = [&](const ast::Name& name) { return name.text == package; };
+  return std::any_of(file.items.begin(), file.items.end(), [&](const ast::Item& item) {
+    if (const auto* test = std::get_if<ast::Test>(&item))
+      return std::any_of(test->rules.begin(), test->rules.end(), is_it);
+    const auto* pipeline = std::get_if<ast::Pipeline>(&item);
+    return pipeline != nullptr &&
+           std::any_of(pipeline->steps.begin(), pipeline->steps.end(), [&](const auto& step) {
+             return std::any_of(step.parts.begin(), step.parts.end(),
+                                [&](const auto& part) { return is_it(part.name); });
+           });
+  });
+}
 
 bool RuleFiles::has_errors() const {
   return std::any_of(files.begin(), files.end(),
@@ -92,11 +106,20 @@ class Loader {
 
   Status load_prelude() {
     for (std::string_view name : prelude) {
-      auto indices = load_package(std::string(name));
+      auto indices = load_package(std::string(name), true);
       if (!indices) return indices.error();
       prelude_.insert(prelude_.end(), indices->begin(), indices->end());
     }
     return Done{};
+  }
+
+  // Parses the files of the prelude that what was parsed so far speaks of, and those that these
+  // speak of.
+  void wake_prelude() {
+    for (const std::size_t index : prelude_)
+      if (out_.files[index].outline.operators) wake(index);  // models speak of those
+    for (std::size_t next = 0; next < parsed_.size(); ++next)
+      if (out_.files[parsed_[next]].file) wake_for(parsed_[next]);
   }
 
   Status load_named(const std::string& name) {
@@ -115,7 +138,7 @@ class Loader {
     return Done{};
   }
 
-  Result<std::vector<std::size_t>> load_package(const std::string& name) {
+  Result<std::vector<std::size_t>> load_package(const std::string& name, bool dormant = false) {
     auto paths = find_package(name);
     if (!paths) return paths.error();
     std::string opset;
@@ -125,7 +148,7 @@ class Loader {
       return range.error();
     std::vector<std::size_t> out;
     for (const fs::path& path : *paths) {
-      auto index = load_file(path, name);
+      auto index = load_file(path, name, dormant);
       if (!index) return index.error();
       out_.files[*index].package_opset = opset;
       out.push_back(*index);
@@ -133,56 +156,138 @@ class Loader {
     return out;
   }
 
-  Result<std::size_t> load_file(const fs::path& path, const std::string& shown) {
+  Result<std::size_t> load_file(const fs::path& path, const std::string& shown,
+                                bool dormant = false) {
     std::error_code code;
     const fs::path canonical = fs::weakly_canonical(path, code);
-    if (auto known = by_path_.find(canonical.string()); known != by_path_.end())
+    if (auto known = by_path_.find(canonical.string()); known != by_path_.end()) {
+      if (!dormant) wake(known->second);
       return known->second;
+    }
     if (loading_.contains(canonical.string()))
       return make_error("`{}` imports itself, directly or through others", shown);
     if (fs::is_directory(path, code))
       return make_error("`{}` is a folder, not a rule file; name a file, or a package by its name",
                         path.string());
-    std::ifstream in(path, std::ios::binary);
+    const auto in = MappedFile::open(path);
     if (!in) return make_error("{}", cannot_open(path));
-    std::string text{std::istreambuf_iterator<char>(in), {}};
-    return load_text(path, canonical.string(), std::move(text));
+    std::string text((*in)->bytes());
+    if (!dormant) return load_text(path, canonical.string(), std::move(text));
+    RuleFile file = new_file(path, std::move(text));
+    file.dormant = true;
+    file.outline = outline(file.source->text());
+    file.package = file.outline.package;
+    return add(std::move(file), canonical.string());
   }
 
   Result<std::size_t> load_text(const fs::path& path, const std::string& key, std::string text) {
+    RuleFile file = new_file(path, std::move(text));
     loading_.insert(key);
+    parse_into(file);
+    loading_.erase(key);
+    const std::size_t index = add(std::move(file), key);
+    parsed_.push_back(index);
+    return index;
+  }
+
+ private:
+  RuleFile new_file(const fs::path& path, std::string text) const {
     RuleFile file;
     file.path = path;
     file.source = std::make_unique<Source>(path.string(), std::move(text));
-    file.file = parse(*file.source, file.diagnostics);
     file.imports = prelude_;
-    if (file.file) {
-      if (file.file->package) {
-        file.package = file.file->package->name.text;
-        file.package_version = file.file->package->version.text;
-      }
-      for (const ast::Item& item : file.file->items)
-        if (const auto* import = std::get_if<ast::Import>(&item)) {
-          auto imported = load_import(*import, path);
-          if (!imported) {
-            file.diagnostics.error(DiagnosticKind::UnknownPackage, import->what.span, "{}",
-                                   imported.error().message);
-            continue;
-          }
-          if (import->as) file.aliases[import->as->text] = *imported;
-          for (std::size_t other : *imported)
-            if (std::find(file.imports.begin(), file.imports.end(), other) == file.imports.end())
-              file.imports.push_back(other);
-        }
-    }
-    loading_.erase(key);
+    return file;
+  }
+
+  std::size_t add(RuleFile file, const std::string& key) {
     const std::size_t index = out_.files.size();
     out_.files.push_back(std::move(file));
     by_path_[key] = index;
     return index;
   }
 
- private:
+  // Parses the file's text and loads what it imports.
+  void parse_into(RuleFile& file) {
+    file.file = parse(*file.source, file.diagnostics);
+    if (!file.file) return;
+    if (file.file->package) {
+      file.package = file.file->package->name.text;
+      file.package_version = file.file->package->version.text;
+    }
+    for (const ast::Item& item : file.file->items)
+      if (const auto* import = std::get_if<ast::Import>(&item)) {
+        auto imported = load_import(*import, file.path);
+        if (!imported) {
+          file.diagnostics.error(DiagnosticKind::UnknownPackage, import->what.span, "{}",
+                                 imported.error().message);
+          continue;
+        }
+        if (import->as) file.aliases[import->as->text] = *imported;
+        for (std::size_t other : *imported)
+          if (std::find(file.imports.begin(), file.imports.end(), other) == file.imports.end())
+            file.imports.push_back(other);
+      }
+  }
+
+  // Parses a dormant file, in its place.
+  void wake(std::size_t index) {
+    if (!out_.files[index].dormant) return;
+    out_.files[index].dormant = false;
+    RuleFile file = std::move(out_.files[index]);  // the list grows by what it imports
+    parse_into(file);
+    out_.files[index] = std::move(file);
+    parsed_.push_back(index);
+  }
+
+  // Wakes what a parsed file may mean: what it calls, what stands behind a package's name, a
+  // package as a whole, and within one package any name at all.
+  void wake_for(std::size_t speaker) {
+    const std::set<std::string_view> words = words_of(out_.files[speaker].source->text());
+    std::set<std::string, std::less<>> packages;
+    for (const std::size_t index : prelude_)
+      packages.insert(out_.files[index].package);
+    for (const std::string& package : packages) {
+      const bool own = out_.files[speaker].package == package;
+      const auto named = named_in(package, words);
+      const bool whole = !named || names_whole(*out_.files[speaker].file, package);
+      for (const std::size_t index : prelude_) {
+        if (out_.files[index].package != package) continue;
+        const Outline& outline = out_.files[index].outline;
+        const bool meant = whole ||
+                           std::any_of(words.begin(), words.end(),
+                                       [&](std::string_view word) {
+                                         return outline.declares_call(word) ||
+                                                (own && outline.declares_member(word));
+                                       }) ||
+                           std::any_of(named->begin(), named->end(), [&](std::string_view name) {
+                             return outline.declares_member(name);
+                           });
+        if (meant) wake(index);
+      }
+    }
+  }
+
+  // The names that stand behind `package.`; nothing where a file says one that it does not
+  // declare: a message then tells what it has.
+  std::optional<std::vector<std::string_view>> named_in(
+      const std::string& package, const std::set<std::string_view>& words) const {
+    std::vector<std::string_view> out;
+    const std::string prefix = package + '.';
+    for (auto word = words.lower_bound(prefix); word != words.end() && word->starts_with(prefix);
+         ++word) {
+      std::string_view name = word->substr(prefix.size());
+      name = name.substr(0, name.find('.'));
+      const bool known = std::any_of(prelude_.begin(), prelude_.end(), [&](std::size_t index) {
+        const RuleFile& file = out_.files[index];
+        return file.package == package &&
+               (file.outline.declares_call(name) || file.outline.declares_member(name));
+      });
+      if (!known) return std::nullopt;
+      out.push_back(name);
+    }
+    return out;
+  }
+
   static bool is_file(const std::string& name) {
     return name.find('/') != name.npos || name.ends_with(".rules");
   }
@@ -323,6 +428,7 @@ class Loader {
   RuleFiles& out_;
   std::vector<Lock> locks_;
   std::vector<std::size_t> prelude_;
+  std::vector<std::size_t> parsed_;  // in the order of parsing
   std::map<std::string, std::size_t> by_path_;
   std::set<std::string> loading_;
 };
@@ -343,6 +449,7 @@ Result<RuleFiles> load_rule_files(const std::vector<std::string>& names,
   }
   for (const std::string& name : names)
     if (auto status = loader.load_named(name); !status) return status.error();
+  loader.wake_prelude();
   return out;
 }
 
@@ -354,6 +461,7 @@ Result<RuleFiles> load_rule_text(std::string name, std::string text,
   auto index = loader.load_text(name, name, std::move(text));
   if (!index) return index.error();
   out.files[*index].requested = true;
+  loader.wake_prelude();
   return out;
 }
 

@@ -7,6 +7,8 @@
 // files of the folder tfod/efficientdet. Files of one package see one another. Packages that a
 // rules.lock beside the files (or above them) pins are loaded from where it says, their bytes
 // checked.
+//
+// Of the prelude only those files are parsed that the others speak of (docs/adr/0022).
 
 #include <filesystem>
 #include <map>
@@ -18,6 +20,7 @@
 
 #include "grammar/ast.h"
 #include "grammar/diagnostic.h"
+#include "grammar/outline.h"
 #include "grammar/source.h"
 #include "runtime/result.h"
 
@@ -29,7 +32,9 @@ struct RuleFile {
   std::string package_version;  // "1.2.0"
   std::string package_opset;    // the range that its manifest states; empty: any
   std::unique_ptr<Source> source;
-  std::optional<ast::File> file;  // nothing when it did not parse
+  std::optional<ast::File> file;  // nothing when it did not parse, and while it is dormant
+  bool dormant = false;           // of the prelude, and nothing speaks of it: it was not parsed
+  Outline outline;                // of the prelude's files
   Diagnostics diagnostics;
   std::vector<std::size_t> imports;  // indices of the files it imports, prelude included
   std::map<std::string, std::vector<std::size_t>, std::less<>> aliases;  // `import … as name`
