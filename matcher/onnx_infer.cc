@@ -115,6 +115,7 @@ bool Inference::infer(NodeId id, const Call& call, const onnx::OpSchema& schema)
   }
   NodeView view(*this, id, call);
   const std::size_t told = warnings_.size();
+  bool failed = false;
   try {
     if (schema.has_type_and_shape_inference_function()) {
       schema.GetTypeAndShapeInferenceFunction()(view);
@@ -123,13 +124,17 @@ bool Inference::infer(NodeId id, const Call& call, const onnx::OpSchema& schema)
                                                        onnx::OpSchemaRegistry::Instance(), view);
     }
   } catch (const std::exception& error) {
+    failed = true;
     // With operands of unknown type failing is no news.
     if (view.all_inputs_known() && warnings_.size() == told) warn(id, error.what());
   }
   // By index: bodies may have changed the model's vectors of types, not their sizes.
   for (std::size_t i = 0; i < model_.node(id).outputs.size(); ++i) {
     const ValueId output = model_.node(id).outputs[i];
-    if (output) learn(output, from_proto(*view.getOutputType(i)));
+    if (!output) continue;
+    Type type = from_proto(*view.getOutputType(i));
+    if (failed) type.dims.reset();  // a shape left half made: Squeeze's has no dimension yet
+    learn(output, std::move(type));
   }
   if (schema.has_data_propagation_function()) {
     NodeData data(view, *this, id);

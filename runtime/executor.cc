@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstring>
 
+#include "runtime/kernels/check.h"
+
 namespace rulec {
 
 using format::none;
@@ -125,22 +127,6 @@ static void zero_halo(const TensorRef& t) {
     }
     std::memset(plane + (halo + e.h) * e.row, 0, band);
   }
-}
-
-// Indices that only the run knows: the generic kernel refuses those outside of the axis too.
-static Status check_indices(const kernels::GatherParameters& p, const TensorRef& index) {
-  const auto axis = static_cast<std::int64_t>(p.axis);
-  for (std::uint32_t i = 0; i < p.count; ++i) {
-    std::int64_t at = 0;
-    if (index.dtype == DType::I64) {
-      at = reinterpret_cast<const std::int64_t*>(index.data)[i];
-    } else {
-      at = reinterpret_cast<const std::int32_t*>(index.data)[i];
-    }
-    if (at < -axis || at >= axis)
-      return make_error("index {} is outside of an axis of {} elements", at, axis);
-  }
-  return Done{};
 }
 
 Status Executor::run_fast(const format::Op& op, std::uint32_t index) {

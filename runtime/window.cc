@@ -37,6 +37,7 @@ std::optional<Window> window_of(const Attributes& attributes, const Shape& input
       before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
       after = total - before;
     }
+    if (reach >= size + before + after) return std::nullopt;  // no window fits
     // What the last window covers beyond the end; ceil_mode may make it more than the padding.
     const std::int64_t over = (out - 1) * strides[i] - before + reach - (size - 1);
     if (before < 0 || after < 0 || before > 4096 || after > 4096 || over > 4096)

@@ -4,35 +4,11 @@
 #include <cmath>
 
 #include "compiler/backend/lowering.h"
+#include "runtime/resampling.h"
 
 namespace rulec::backend {
 
 using format::Layout;
-
-namespace {
-struct Axis {
-  std::int64_t in = 0, out = 0;
-  double scale = 1;
-};
-}  // namespace
-
-static double source_of(const Axis& a, std::int64_t i, std::string_view mode) {
-  const auto x = static_cast<double>(i);
-  if (mode == "asymmetric") return x / a.scale;
-  if (mode == "align_corners") {
-    return a.out == 1 ? 0 : x * static_cast<double>(a.in - 1) / static_cast<double>(a.out - 1);
-  }
-  if (mode == "pytorch_half_pixel" && a.out == 1) return 0;
-  if (mode == "tf_half_pixel_for_nn") return (x + 0.5) / a.scale;
-  return (x + 0.5) / a.scale - 0.5;  // half_pixel
-}
-
-static double nearest(double x, std::string_view mode) {
-  if (mode == "floor") return std::floor(x);
-  if (mode == "ceil") return std::ceil(x);
-  if (mode == "round_prefer_ceil") return std::floor(x + 0.5);
-  return std::ceil(x - 0.5);
-}
 
 bool lower_resize(Lowering& l, NodeId node) {
   const GraphNode& n = l.model.node(node);
@@ -49,11 +25,10 @@ bool lower_resize(Lowering& l, NodeId node) {
       old ? "asymmetric" : n.attributes.text("coordinate_transformation_mode", "half_pixel");
   const std::string_view rounding =
       old ? "floor" : n.attributes.text("nearest_mode", "round_prefer_floor");
-  static constexpr std::string_view known[] = {"asymmetric", "align_corners", "half_pixel",
-                                               "pytorch_half_pixel", "tf_half_pixel_for_nn"};
   if ((mode != "nearest" && mode != "linear" && mode != "bilinear") ||
-      std::find(std::begin(known), std::end(known), coordinates) == std::end(known) ||
-      n.attributes.integer("antialias", 0) != 0 || n.attributes.has("axes") ||
+      !is_transformation(coordinates) || coordinates == "tf_crop_and_resize" ||
+      !is_nearest_mode(rounding) || n.attributes.integer("antialias", 0) != 0 ||
+      n.attributes.has("axes") ||
       n.attributes.text("keep_aspect_ratio_policy", "stretch") != "stretch") {
     return l.refuse("a kind of resizing without a fast kernel");
   }
@@ -68,21 +43,32 @@ bool lower_resize(Lowering& l, NodeId node) {
     scales.assign(list->begin(), list->end());
   }
   const bool linear = mode != "nearest";
+  // tf_half_pixel_for_nn moves axes that keep their length, too.
+  for (std::size_t d = 0; d < 2; ++d) {
+    const Resampling axis{.in = (*from)[d], .out = (*to)[d]};
+    for (std::int64_t i = 0; i < axis.out; ++i) {
+      const double source = source_of(axis, coordinates, i);
+      const double element = linear ? source : static_cast<double>(nearest_of(source, rounding));
+      const bool stays =
+          std::clamp(element, 0.0, static_cast<double>(axis.in - 1)) == static_cast<double>(i);
+      if (!stays) return l.refuse("more than H and W");
+    }
+  }
   std::vector<std::int32_t> position;
   std::vector<float> weight;
   for (std::size_t d = 2; d < 4; ++d) {
-    Axis a{(*from)[d], (*to)[d], 1};
-    a.scale =
-        scales.size() == 4 ? scales[d] : static_cast<double>(a.out) / static_cast<double>(a.in);
-    for (std::int64_t i = 0; i < a.out; ++i) {
-      const double source = source_of(a, i, coordinates);
-      const auto last = static_cast<double>(a.in - 1);
+    Resampling axis{.in = (*from)[d], .out = (*to)[d]};
+    axis.scale = scales.size() == 4 ? scales[d]
+                                    : static_cast<double>(axis.out) / static_cast<double>(axis.in);
+    for (std::int64_t i = 0; i < axis.out; ++i) {
+      const double source = source_of(axis, coordinates, i);
+      const std::int64_t last = axis.in - 1;
       if (!linear) {
-        position.push_back(
-            static_cast<std::int32_t>(std::clamp(nearest(source, rounding), 0.0, last)));
+        position.push_back(static_cast<std::int32_t>(
+            std::clamp<std::int64_t>(nearest_of(source, rounding), 0, last)));
         continue;
       }
-      const double inside = std::clamp(source, 0.0, last);
+      const double inside = std::clamp(source, 0.0, static_cast<double>(last));
       position.push_back(static_cast<std::int32_t>(std::floor(inside)));
       weight.push_back(static_cast<float>(inside - std::floor(inside)));
     }

@@ -6,16 +6,14 @@
 #include "runtime/generic/elements.h"
 #include "runtime/generic/families.h"
 #include "runtime/generic/operands.h"
+#include "runtime/resampling.h"
 
 namespace rulec::generic {
 namespace {
 
 // How one axis is resized.
-struct AxisPlan {
+struct AxisPlan : Resampling {
   std::size_t axis = 0;
-  std::int64_t in = 0, out = 0;
-  double scale = 1;
-  double roi_start = 0, roi_end = 1;
 };
 
 struct Method {
@@ -34,37 +32,6 @@ struct Tap {
 };
 
 }  // namespace
-
-// Where output position `at` lies in the input. The length of the output is the unrounded one,
-// as ONNX's reference has it.
-static double source_of(const AxisPlan& plan, std::string_view transformation, std::int64_t at) {
-  const auto x = static_cast<double>(at);
-  const auto in = static_cast<double>(plan.in);
-  const double out = plan.scale * in;
-  if (transformation == "align_corners") return out == 1 ? 0 : x * (in - 1) / (out - 1);
-  if (transformation == "asymmetric") return x / plan.scale;
-  if (transformation == "tf_crop_and_resize") {
-    const double size = plan.roi_end - plan.roi_start;
-    const double inside = out == 1 ? size * (in - 1) / 2 : x * size * (in - 1) / (out - 1);
-    return inside + plan.roi_start * (in - 1);
-  }
-  if (transformation == "pytorch_half_pixel" && out == 1) return -0.5;
-  if (transformation == "tf_half_pixel_for_nn") return (x + 0.5) / plan.scale;
-  const double half_pixel = (x + 0.5) / plan.scale - 0.5;
-  if (transformation == "half_pixel_symmetric") {
-    return in / 2 * (1 - static_cast<double>(plan.out) / out) + half_pixel;
-  }
-  return half_pixel;
-}
-
-static std::int64_t nearest_of(double x, std::string_view mode) {
-  // Quotients by single-precision scales: one step to single precision makes 2.9999999 a 3 again,
-  // as every single-precision implementation has it.
-  x = static_cast<double>(static_cast<float>(x));
-  if (mode == "round_prefer_floor") return static_cast<std::int64_t>(std::ceil(x - 0.5));
-  if (mode == "round_prefer_ceil") return static_cast<std::int64_t>(std::floor(x + 0.5));
-  return static_cast<std::int64_t>(mode == "ceil" ? std::ceil(x) : std::floor(x));
-}
 
 static double cubic_weight(double distance, double a) {
   const double d = std::abs(distance);
@@ -205,18 +172,13 @@ static Result<Outputs> resized(const Tensor& in, std::vector<AxisPlan> plans, co
 }
 
 static Status known_method(const Method& method) {
-  const auto among = [](std::string_view text, std::initializer_list<std::string_view> all) {
-    return std::find(all.begin(), all.end(), text) != all.end();
-  };
-  if (!among(method.mode, {"nearest", "linear", "cubic"})) {
+  if (method.mode != "nearest" && method.mode != "linear" && method.mode != "cubic") {
     return make_error("mode \"{}\" is not known", method.mode);
   }
-  if (!among(method.nearest, {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"})) {
+  if (!is_nearest_mode(method.nearest)) {
     return make_error("nearest_mode \"{}\" is not known", method.nearest);
   }
-  if (!among(method.transformation,
-             {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
-              "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"})) {
+  if (!is_transformation(method.transformation)) {
     return make_error("coordinate_transformation_mode \"{}\" is not known", method.transformation);
   }
   return Done{};
@@ -238,7 +200,7 @@ static Result<std::vector<AxisPlan>> plans_from_scales(const Tensor& in,
   for (std::size_t i = 0; i < axes.size(); ++i) {
     if (!(scales[i] > 0) || !(scales[i] < 1e9)) return make_error("a scale is {}", scales[i]);
     const std::int64_t length = in.dim(axes[i]);
-    plans.push_back({axes[i], length, scaled_length(length, scales[i]), scales[i]});
+    plans.push_back({{length, scaled_length(length, scales[i]), scales[i]}, axes[i]});
   }
   return plans;
 }
@@ -255,7 +217,7 @@ static Result<std::vector<AxisPlan>> plans_from_sizes(const Tensor& in,
     const std::int64_t length = in.dim(axes[i]);
     const double scale =
         length == 0 ? 1 : static_cast<double>(sizes[i]) / static_cast<double>(length);
-    plans.push_back({axes[i], length, sizes[i], scale});
+    plans.push_back({{length, sizes[i], scale}, axes[i]});
   }
   if (policy == "stretch" || plans.empty()) return plans;
   if (policy != "not_larger" && policy != "not_smaller") {

@@ -13,6 +13,9 @@ namespace rulec {
 Status check_operation(Opcode opcode, std::span<const TensorRef> inputs,
                        std::span<const TensorRef> outputs, std::span<const std::byte> parameters);
 
+// Whether a Gather's indices lie in its axis. Of constants check_operation asks this.
+Status check_indices(const kernels::GatherParameters& p, const TensorRef& indices);
+
 // The types that Typed casts between and compares.
 bool is_castable(DType dtype);
 

@@ -101,6 +101,20 @@ TEST(InferTypes, GoesOnAfterAFailure) {
   EXPECT_EQ(warnings.size(), 3u);
 }
 
+// ONNX's function for Squeeze fails with the shape of a scalar in its hands.
+TEST(InferTypes, AFailureLeavesNoShape) {
+  std::vector<std::string> warnings;
+  const Model model = infer(R"(
+    <ir_version: 8, opset_import: ["" : 17]>
+    main (float[2, 3] x) => (float[] y) <int64[1] first = {0}> {
+      s = Squeeze(x, first)
+      y = Relu(s)
+    })",
+                            &warnings);
+  EXPECT_EQ(type_of(model, "s"), "f32[...]");
+  EXPECT_EQ(warnings.size(), 1u);
+}
+
 TEST(InferTypes, FunctionsThatCallThemselvesEnd) {
   std::vector<std::string> warnings;
   infer(R"(

@@ -360,6 +360,29 @@ TEST_F(Kernels, Resize) {
   }
 }
 
+// A scale that does not lead to a whole number of elements counts as it is given.
+TEST_F(Kernels, ResizeByScales) {
+  for (const char* coordinates : {"asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel",
+                                  "half_pixel_symmetric", "tf_half_pixel_for_nn"}) {
+    for (const char* mode : {"nearest", "linear"}) {
+      for (const float scale : {1.5F, 0.4F, 1.0F / 3.0F, 2.0F}) {
+        Model m = start();
+        m.opset_imports = {{"", 19}};
+        const ValueId scales =
+            weight(m, Tensor::of<float>({4}, std::vector<float>{1, 1, scale, 1.3F}));
+        const ValueId y = node(m, "Resize", {input(m, {1, 3, 13, 9}), ValueId{}, scales},
+                               {{"mode", std::string(mode)},
+                                {"coordinate_transformation_mode", std::string(coordinates)}});
+        // That mode blends channels, too.
+        const bool generic = std::string_view(coordinates) == "tf_half_pixel_for_nn" &&
+                             std::string_view(mode) == "linear";
+        check(m, y, generic ? "Generic" : "Resize",
+              fmt::format("{} {} by {}", mode, coordinates, scale));
+      }
+    }
+  }
+}
+
 TEST_F(Kernels, Recurrent) {
   for (int trial = 0; trial < 16; ++trial) {
     Model m = start();

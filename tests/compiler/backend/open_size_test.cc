@@ -234,5 +234,28 @@ TEST_F(OpenSize, CallersShareThePlans) {
   EXPECT_EQ(wrong, std::vector<int>(3, 0));
 }
 
+// Indices of a constant hold for the sizes that were tried, not for one row.
+TEST_F(OpenSize, IndicesThatASizeDoesNotHave) {
+  for (const std::vector<std::int64_t>& indices : {std::vector<std::int64_t>{1, 0, 1}, {1}, {-2}}) {
+    start();
+    const ValueId x = node("Relu", {input("x", "N", {4})});
+    const auto count = static_cast<std::int64_t>(indices.size());
+    const ValueId rows =
+        node("Gather", {x, weight(Tensor::of<std::int64_t>({count}, std::span(indices)))});
+    model_.add_output(model_.main(), x);
+    model_.add_output(model_.main(), rows);
+    const auto built = build_engine(model_, {});
+    ASSERT_TRUE(built);
+    const auto engine = Engine::load_bytes(built->bytes);
+    ASSERT_TRUE(engine);
+    auto session = Session::create(*engine);
+    ASSERT_TRUE(session);
+    for (const std::int64_t size : {2, 3, 7})
+      check(*engine, *session, size, {4});
+    EXPECT_FALSE(session->run(std::vector<Value>{reals({1, 4})}));
+    check(*engine, *session, 5, {4});
+  }
+}
+
 }  // namespace
 }  // namespace rulec

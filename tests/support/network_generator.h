@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Random networks as the backend meets them: convolutions, poolings, products, norms, movements and
+// elementwise operators over small images and matrices, values read by several nodes, results
+// inside. For comparing an engine with the reference evaluator.
+//
+//   Random random(7);
+//   Model m = test::random_network(random, 12);
+
+#include "matcher/graph.h"
+#include "matcher/random.h"
+
+namespace rulec::test {
+
+// About `nodes` nodes. Every value is f32 of a known shape; the batch of the inputs may be more
+// than one. What nothing reads is an output; so are some values that are read.
+Model random_network(Random& random, int nodes);
+
+}  // namespace rulec::test
