@@ -16,7 +16,7 @@
 namespace rulec {
 
 // About 50 µs: longer than the gap between two operators, shorter than a time slice.
-static constexpr int spin_rounds = 1500;
+static constexpr int spin_rounds = 3000;
 
 static void pause_briefly() {
 #if defined(__x86_64__)

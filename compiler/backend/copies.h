@@ -23,6 +23,8 @@ kernels::CopyPart part_of(const Shape& dims, const std::vector<std::int64_t>& in
                           const std::vector<std::int64_t>& out, std::int64_t in_offset = 0,
                           std::int64_t out_offset = 0);
 
+// The same elements under another shape.
+bool lower_view(Lowering& l, NodeId node, const Shape& from, const Shape& to);
 bool lower_pad(Lowering& l, NodeId node, const Shape& from, const Shape& to);
 // ScatterND at constant places that lie at even distances: the operand, and the updates over it.
 bool lower_scatter(Lowering& l, NodeId node, const Shape& from);

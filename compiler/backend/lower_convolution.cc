@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conv by the direct kernels: a stem for few input channels, depthwise, and the blocked one for the
 // rest (groups become zeros in its weights).
+#include <tuple>
+
 #include "compiler/backend/lowering.h"
 #include "compiler/backend/packing.h"
 #include "runtime/result.h"
@@ -47,6 +49,35 @@ static int winograd_form(const kernels::ConvParameters& p, Optimize optimize, st
   return best;
 }
 
+// Where x is a product with one factor a channel (squeeze and excitation), which nothing else
+// reads, the convolution may multiply its weights by these instead, which are fewer than its
+// inputs: then that product is dropped, and its operands are returned.
+static std::optional<std::pair<Index, Index>> take_scale(Lowering& l, ValueId x, NodeId node,
+                                                         const Shape& in, const Shape& out,
+                                                         std::int64_t taps) {
+  const std::int64_t outputs = (out[1] + 15) / 16 * 16;
+  const auto index = l.fusable_maker(x);
+  if (!index || in[2] * in[3] < 2 * outputs * taps) return std::nullopt;
+  Operation& op = l.operation(*index);
+  if (op.opcode != Opcode::Chain || op.inputs.size() != 2) return std::nullopt;
+  const auto chain = op.get<kernels::ChainParameters>();
+  const Index a = op.inputs[0], s = op.inputs[1];
+  const bool product = chain.steps == 1 && chain.step[0].op == kernels::ChainOp::Mul &&
+                       chain.step[0].has_operand == 1 && chain.step[0].operand == 1;
+  if (!product || l.value(a).layout != Layout::Blocked || l.value(s).layout != Layout::Blocked ||
+      *l.value(a).dims != in || *l.value(s).dims != Shape{in[0], in[1], 1, 1}) {
+    return std::nullopt;
+  }
+  op.dead = true;
+  for (auto r = l.out.report.rbegin(); r != l.out.report.rend(); ++r) {
+    if (r->node != op.name || r->kernel != "Chain") continue;
+    r->kernel.clear();
+    r->note = "fused into " + l.name_of(node);
+    break;
+  }
+  return std::pair(a, s);
+}
+
 bool lower_convolution(Lowering& l, NodeId node) {
   const GraphNode& n = l.model.node(node);
   if (n.inputs.size() < 2 || n.outputs.size() != 1) return l.refuse("missing operands");
@@ -85,7 +116,7 @@ bool lower_convolution(Lowering& l, NodeId node) {
   const bool depthwise = groups > 1 && groups == ic && oc == ic;
   const bool stem = !depthwise && groups == 1 && ic <= 4 && !l.only_blocked(x);
   Opcode opcode = Opcode::Conv;
-  Index input = no_value;
+  Index input = no_value, scales = no_value;
   Tensor packed;
   if (flat && !l.is_blocked(x)) {
     // The same bytes with a height of one.
@@ -116,7 +147,14 @@ bool lower_convolution(Lowering& l, NodeId node) {
     packed = depthwise   ? pack_depthwise(w4)
              : form != 0 ? pack_winograd(w4, form)
                          : pack_conv(w4, groups);
-    if (!flat) input = l.blocked(x, halo);
+    if (!flat && opcode == Opcode::Conv && halo == 0) {
+      const std::int64_t taps = std::int64_t{p.kernel_h} * p.kernel_w;
+      if (const auto both = take_scale(l, x, node, x4, y4, taps)) {
+        std::tie(input, scales) = *both;
+        p.scaled = 1;
+      }
+    }
+    if (!flat && scales == no_value) input = l.blocked(x, halo);
   }
   const std::span<const float> b =
       bias ? std::span(bias->data<float>(), static_cast<std::size_t>(bias->size()))
@@ -125,7 +163,9 @@ bool lower_convolution(Lowering& l, NodeId node) {
   const Index w = l.add_weight(weight_name, std::move(packed));
   const Index v = l.add_weight(weight_name + ".bias", pad_vector(b, oc, 0.0f));
   const Index result = l.add_arena(l.model.value(y).name, DType::F32, y4, Layout::Blocked);
-  l.add(opcode, node, {input, w, v}, {result}).set(p);
+  Operation& op = l.add(opcode, node, {input, w, v}, {result});
+  op.set(p);
+  if (scales != no_value) op.inputs.push_back(scales);
   if (flat) {
     const Index plain = l.add_arena(l.model.value(y).name, DType::F32, y4, Layout::Plain);
     l.add(Opcode::Reorder, {}, {result}, {plain}).set(kernels::ReorderParameters{});

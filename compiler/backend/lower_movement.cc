@@ -4,6 +4,7 @@
 
 #include "compiler/backend/copies.h"
 #include "compiler/backend/lowering.h"
+#include "compiler/backend/slices.h"
 
 namespace rulec::backend {
 
@@ -14,7 +15,7 @@ using kernels::CopyPart;
 
 // --- the bytes stay
 
-static bool lower_view(Lowering& l, NodeId node, const Shape& from, const Shape& to) {
+bool lower_view(Lowering& l, NodeId node, const Shape& from, const Shape& to) {
   const GraphNode& n = l.model.node(node);
   const ValueId x = n.inputs[0], y = n.outputs[0];
   for (std::size_t i = 1; i < n.outputs.size(); ++i) {
@@ -193,41 +194,16 @@ static bool view_of_channels(Lowering& l, ValueId x, ValueId y, std::int64_t fir
 static bool lower_slice(Lowering& l, NodeId node, const Shape& from, const Shape& to) {
   const GraphNode& n = l.model.node(node);
   if (from.size() > kernels::max_copy_rank) return l.refuse("an odd rank");
-  std::vector<std::int64_t> starts = n.attributes.integers("starts"),
-                            axes = n.attributes.integers("axes");
-  std::vector<std::int64_t> steps;
-  if (l.model.opset("") >= 10) {
-    const auto list = [&](std::size_t i) -> std::optional<std::vector<std::int64_t>> {
-      if (i >= n.inputs.size() || !n.inputs[i]) return std::vector<std::int64_t>();
-      const auto c = l.constant(n.inputs[i]);
-      return c ? std::optional(c->integers()) : std::nullopt;
-    };
-    const auto s = list(1), a = list(3), t = list(4);
-    if (!s || !a || !t) return l.refuse("places that are not constant");
-    starts = *s;
-    axes = *a;
-    steps = *t;
-  }
-  if (axes.empty()) {
-    for (std::size_t i = 0; i < starts.size(); ++i)
-      axes.push_back(static_cast<std::int64_t>(i));
-  }
-  steps.resize(starts.size(), 1);
-  if (axes.size() != starts.size()) return l.refuse("axes that do not fit");
+  const auto all = constant_slice(l.model, node, from);
+  if (!all) return l.refuse("places that are not constant");
   auto in = strides_of(from);
   std::int64_t offset = 0, channel = -1, cuts = 0;
-  for (std::size_t i = 0; i < starts.size(); ++i) {
-    const auto axis = normalize_axis(axes[i], from.size());
-    if (!axis || steps[i] == 0) return l.refuse("an axis outside");
-    const std::int64_t size = from[*axis];
-    std::int64_t start = starts[i] < 0 ? starts[i] + size : starts[i];
-    start = steps[i] > 0 ? std::clamp<std::int64_t>(start, 0, size)
-                         : std::clamp<std::int64_t>(start, 0, size - 1);
-    offset += start * in[*axis];
-    in[*axis] *= steps[i];
-    if (to[*axis] != size || steps[i] != 1) {
+  for (const AxisCut& cut : *all) {
+    offset += cut.start * in[cut.axis];
+    in[cut.axis] *= cut.step;
+    if (to[cut.axis] != from[cut.axis] || cut.step != 1) {
       ++cuts;
-      channel = *axis == 1 && steps[i] == 1 ? start : -1;
+      channel = cut.axis == 1 && cut.step == 1 ? cut.start : -1;
     }
   }
   const ValueId x = n.inputs[0], y = n.outputs[0];

@@ -3,6 +3,7 @@
 
 #include "compiler/backend/fuse.h"
 #include "compiler/backend/inline_functions.h"
+#include "compiler/backend/joined_slices.h"
 #include "compiler/backend/transposed_convs.h"
 #include "matcher/evaluate.h"
 #include "matcher/onnx_io.h"
@@ -227,6 +228,8 @@ Status prepare(Model& model, const BuildOptions& options, BuiltEngine& built) {
   if (Status ok = settle_types(model, options, built); !ok) return ok;
   if (options.fast_kernels) {
     spell_transposed_convs(model);
+    if (join_slices(model) > 0)
+      remove_dead_nodes(model, "the convolution behind it reads its operand", built.report);
     if (Status ok = fuse(model, built.report); !ok) return ok;
     infer_stored(model);
     if (fold_constants(model, false))

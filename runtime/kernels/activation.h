@@ -81,49 +81,72 @@ static inline Finish make_finish(const Epilogue& e) {
   return f;
 }
 
-// Everything but the bounds, on `count` floats at `values` (a multiple of the vector), which
-// become the result. `slopes` repeats every 16.
-[[maybe_unused]] __attribute__((noinline)) static void finish_slowly(const Finish& f, float* values,
-                                                                     const float* slopes,
-                                                                     const float* residual,
-                                                                     int count) {
-  const auto loop = [&](auto apply) {
-    for (int i = 0; i < count; i += lanes) {
-      Vec x = load(values + i);
-      if (f.add_before) x = x + load(residual + i);
-      x = apply(x, i);
-      if (f.add_after) x = x + load(residual + i);
-      store(values + i, x);
-    }
-  };
-  if (f.activation == Activation::Silu || f.activation == Activation::Sigmoid) {
-    constexpr int together = 4;
-    const bool scaled = f.activation == Activation::Silu;
-    int i = 0;
-    for (; i + together * lanes <= count; i += together * lanes) {
-      Vec x[together], y[together];
-      each<together>([&](int j) RULEC_LAMBDA_INLINE {
-        x[j] = load(values + i + j * lanes);
-        if (f.add_before) x[j] = x[j] + load(residual + i + j * lanes);
-        y[j] = x[j];
-      });
-      sigmoid(y);
-      each<together>([&](int j) RULEC_LAMBDA_INLINE {
-        if (scaled) y[j] = x[j] * y[j];
-        if (f.add_after) y[j] = y[j] + load(residual + i + j * lanes);
-        store(values + i + j * lanes, y[j]);
-      });
-    }
-    if (i == count) return;
-    values += i;
-    count -= i;
-    if (residual != nullptr) residual += i;
+// The loop of finish_slowly. Adds: there is a residual; else nothing is asked of it on the way.
+template <bool Adds, typename F>
+RULEC_INLINE void finish_each(const Finish& f, float* values, const float* residual, int count,
+                              F apply) {
+  for (int i = 0; i < count; i += lanes) {
+    Vec x = load(values + i);
+    if (Adds && f.add_before) x = x + load(residual + i);
+    x = apply(x, i);
+    if (Adds && f.add_after) x = x + load(residual + i);
+    store(values + i, x);
   }
-  const Vec alpha = splat(f.alpha);
+}
+
+// Sigmoid, or Silu where `scaled`, of a number of vectors together; returns how many floats are
+// done.
+template <bool Adds>
+RULEC_INLINE int finish_sigmoid(const Finish& f, float* values, const float* residual, int count,
+                                bool scaled) {
+  constexpr int together = 4;
+  int i = 0;
+  for (; i + together * lanes <= count; i += together * lanes) {
+    Vec y[together];
+    each<together>([&](int j) RULEC_LAMBDA_INLINE {
+      float* at = values + i + j * lanes;
+      y[j] = load(at);
+      if (Adds && f.add_before) {
+        y[j] = y[j] + load(residual + i + j * lanes);
+        store(at, y[j]);
+      }
+    });
+    sigmoid(y);
+    // Read once more: held in registers, the values would push others out.
+    each<together>([&](int j) RULEC_LAMBDA_INLINE {
+      float* at = values + i + j * lanes;
+      if (scaled) y[j] = load(at) * y[j];
+      if (Adds && f.add_after) y[j] = y[j] + load(residual + i + j * lanes);
+      store(at, y[j]);
+    });
+  }
+  return i;
+}
+
+template <bool Adds>
+RULEC_INLINE void finish_all(const Finish& f, float* values, const float* slopes,
+                             const float* residual, int count) {
+  if (f.activation == Activation::Silu || f.activation == Activation::Sigmoid) {
+    const int done = f.activation == Activation::Silu
+                         ? finish_sigmoid<Adds>(f, values, residual, count, true)
+                         : finish_sigmoid<Adds>(f, values, residual, count, false);
+    if (done == count) return;
+    values += done;
+    count -= done;
+    if (residual != nullptr) residual += done;
+  }
+  const auto loop = [&](auto apply) RULEC_LAMBDA_INLINE {
+    finish_each<Adds>(f, values, residual, count, apply);
+  };
+  const Vec alpha = splat(f.alpha), beta = splat(f.beta);
   switch (f.activation) {
     case Activation::LeakyRelu:
       return loop([&](Vec x, int)
                       RULEC_LAMBDA_INLINE { return where_less(x, splat(0.0f), x * alpha, x); });
+    case Activation::HardSigmoid:
+      return loop([&](Vec x, int) RULEC_LAMBDA_INLINE {
+        return minimum(splat(1.0f), maximum(splat(0.0f), fma(x, alpha, beta)));
+      });
 #define RULEC_LOOP(kind)       \
   case Activation::kind:       \
     return loop([](Vec x, int) \
@@ -138,6 +161,21 @@ static inline Finish make_finish(const Epilogue& e) {
         const Vec slope = slopes != nullptr ? load(slopes + (i & 15)) : x;
         return activate(f.activation, f.alpha, f.beta, x, slope);
       });
+  }
+}
+
+// Everything but the bounds, on `count` floats at `values` (a multiple of the vector), which
+// become the result. `slopes` repeats every 16.
+[[maybe_unused]] __attribute__((noinline)) static void finish_slowly(const Finish& f, float* values,
+                                                                     const float* slopes,
+                                                                     const float* residual,
+                                                                     int count) {
+  // Its own copy: what is stored through `values` may be anything, for all the compiler knows.
+  const Finish own = f;
+  if (own.add_before || own.add_after) {
+    finish_all<true>(own, values, slopes, residual, count);
+  } else {
+    finish_all<false>(own, values, slopes, residual, count);
   }
 }
 

@@ -86,6 +86,7 @@ static Status check_conv(Opcode opcode, Refs in, Refs out, std::span<const std::
   const std::int64_t oc = padded(o[1]);
   if (!is_vector(in[2], oc)) return bad("a bias of the wrong size");
   if (p.kernel_h > 64 || p.kernel_w > 64) return bad("a window that is too large");
+  if (p.scaled > 1 || (p.scaled == 1 && opcode != Opcode::Conv)) return bad("unknown parameters");
   const std::int64_t taps = std::int64_t{p.kernel_h} * p.kernel_w;
   if (opcode == Opcode::ConvStem) {
     if (!is_plain(in[0]) || !is_f32(in[0]) || in[0].rank != 4 || p.channels_last > 1) {
@@ -122,7 +123,12 @@ static Status check_conv(Opcode opcode, Refs in, Refs out, std::span<const std::
   if (count(in[1]) != expected || (opcode == Opcode::ConvDepthwise && x[1] != o[1])) {
     return bad("weights of the wrong size");
   }
-  return check_epilogue(p.epilogue, in, 3, out[0], oc);
+  if (p.scaled == 1) {
+    const bool fits = in.size() > 3 && is_blocked(in[3]) && in[3].dims[0] == x[0] &&
+                      in[3].dims[1] == x[1] && in[3].dims[2] == 1 && in[3].dims[3] == 1;
+    if (!fits) return bad("scales of the wrong size");
+  }
+  return check_epilogue(p.epilogue, in, 3 + p.scaled, out[0], oc);
 }
 
 static Status check_pool(Opcode opcode, Refs in, Refs out, std::span<const std::byte> bytes) {

@@ -287,9 +287,7 @@ void direct_part(const ConvPlan& c, const ConvPart& part) {
   }
 }
 
-void conv(const KernelCall& call) {
-  const ConvPlan operands = conv_plan(call);
-  if (takes_few_outputs(operands)) return few_outputs(operands, *call.pool);
+static void conv_of(const ConvPlan& operands, ThreadPool& pool) {
   const bool flat = is_one_row(operands);
   const ConvPlan c = flat ? as_one_row(operands, operands.y.h) : operands;
   const ConvParameters& p = c.p;
@@ -298,7 +296,7 @@ void conv(const KernelCall& call) {
   const std::int64_t weight_block = x.blocks * p.kernel_h * p.kernel_w * 256;
 
   // A flattened row is cut into pieces as if they were rows.
-  const std::int64_t threads = call.pool->threads();
+  const std::int64_t threads = pool.threads();
   const std::int64_t macs_per_pixel = x.blocks * 16 * p.kernel_h * p.kernel_w * 16;
   const std::int64_t weight_bytes = y.blocks * weight_block * 4;
   // What a row of outputs reads that no other row reads, strides left out.
@@ -345,11 +343,61 @@ void conv(const KernelCall& call) {
                     smaller(columns, from + piece), block, smaller(y.blocks, block + group)});
   };
   const std::int64_t work = macs_per_pixel * rows * columns * y.blocks * y.n;
-  if (work < 400000) {
+  // Many weights for few pixels are worth a second thread for reading them alone.
+  if (work < 400000 && weight_bytes < (std::int64_t{96} << 10)) {
     for (std::int64_t i = 0; i < places * groups; ++i)
       chunk(i);
   } else {
-    call.pool->run(places * groups, chunk);
+    pool.run(places * groups, chunk);
+  }
+}
+
+// Weights times the scales of the input channels that they meet, for one image: fewer products
+// than there are inputs.
+static void scale_weights(const ConvPlan& c, const float* scales, float* to, ThreadPool& pool) {
+  const std::int64_t taps = std::int64_t{c.p.kernel_h} * c.p.kernel_w;
+  const std::int64_t block = c.x.blocks * taps * 256;
+  const auto chunk = [&](std::int64_t ob) {
+    const float* from = c.weights + ob * block;
+    float* out = to + ob * block;
+    for (std::int64_t b = 0; b < c.x.blocks; ++b) {
+      const std::int64_t channels = smaller(16, c.x.c - b * 16);
+      for (std::int64_t tap = 0; tap < taps; ++tap, from += 256, out += 256) {
+        for (std::int64_t k = 0; k < 16; ++k) {
+          const Vec scale = splat(k < channels ? scales[b * c.scales_block + k] : 0.0f);
+          for (int v = 0; v < 16; v += lanes)
+            store(out + k * 16 + v, load(from + k * 16 + v) * scale);
+        }
+      }
+    }
+  };
+  if (c.y.blocks * block < 32768) {
+    for (std::int64_t ob = 0; ob < c.y.blocks; ++ob)
+      chunk(ob);
+  } else {
+    pool.run(c.y.blocks, chunk);
+  }
+}
+
+void conv(const KernelCall& call) {
+  const ConvPlan operands = conv_plan(call);
+  if (operands.scales == nullptr) {
+    if (takes_few_outputs(operands)) return few_outputs(operands, *call.pool);
+    return conv_of(operands, *call.pool);
+  }
+  const std::int64_t weights =
+      operands.y.blocks * operands.x.blocks * operands.p.kernel_h * operands.p.kernel_w * 256;
+  auto* scaled =
+      reinterpret_cast<float*>(shared_scratch(static_cast<std::size_t>(weights) * sizeof(float)));
+  ConvPlan image = operands;
+  image.x.n = image.y.n = image.r.n = 1;
+  image.weights = scaled;
+  for (std::int64_t n = 0; n < operands.y.n; ++n) {
+    scale_weights(operands, operands.scales + n * operands.scales_image, scaled, *call.pool);
+    conv_of(image, *call.pool);
+    image.in += image.x.image;
+    image.out += image.y.image;
+    if (image.finish.residual != nullptr) image.finish.residual += image.r.image;
   }
 }
 

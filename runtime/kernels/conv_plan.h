@@ -2,7 +2,7 @@
 #pragma once
 
 // What the convolution kernels share: a convolution's operands made ready, loops over a part of its
-// rows, which conv.cc and conv_depthwise.cc define and conv_strip.cc calls too, and the store of a
+// rows, which conv.cc and conv_depthwise.cc define, and the store of a
 // tile. Not how work is parted among threads.
 
 #include "runtime/kernels.h"
@@ -17,10 +17,12 @@ struct ConvPlan {
   float* out;             // pixel (0,0)
   const float* weights;
   const float* bias;
+  const float* scales = nullptr;  // of channel 0; those of an image, and of a block, so far apart:
+  std::int64_t scales_image = 0, scales_block = 0;
   Finish finish;
 };
 
-// Operands: input, weights, bias, then slopes (PRelu), then the residual.
+// Operands: input, weights, bias, then scales, slopes (PRelu), the residual where there are any.
 [[maybe_unused]] static ConvPlan conv_plan(const KernelCall& call) {
   ConvPlan c;
   __builtin_memcpy(&c.p, call.parameters, sizeof c.p);
@@ -37,6 +39,13 @@ struct ConvPlan {
   c.bias = reinterpret_cast<const float*>(call.inputs[2].data);
   c.finish = make_finish(c.p.epilogue);
   std::size_t next = 3;
+  if (c.p.scaled != 0) {
+    const TensorRef& scales = call.inputs[next++];
+    const BlockedExtent e = blocked_extent(scales.dims, scales.halo);
+    c.scales = reinterpret_cast<const float*>(scales.data) + e.origin;
+    c.scales_image = e.image;
+    c.scales_block = e.plane;
+  }
   if (c.p.epilogue.activation == Activation::PRelu) {
     c.finish.slopes = reinterpret_cast<const float*>(call.inputs[next++].data);
   }

@@ -2,7 +2,7 @@
 // Strided copies of elements of any size: Transpose, Slice, Concat, Split, Expand, Pad.
 
 #include "runtime/kernels.h"
-#include "runtime/kernels/simd.h"
+#include "runtime/kernels/transpose.h"
 #include "runtime/thread_pool.h"
 
 namespace rulec::kernels::RULEC_ISA {
@@ -66,12 +66,33 @@ static void copy_plane(const T* in, T* out, const Nest& n) {
   const std::int64_t rows = n.dim[r], columns = n.dim[c];
   const std::int64_t in_row = n.in[r], in_column = n.in[c];
   const std::int64_t out_row = n.out[r], out_column = n.out[c];
-  if (in_column == 1 && out_column == 1) {
+  const auto bytes = static_cast<std::size_t>(columns) * sizeof(T);
+  if (in_column == 1 && out_column == 1 && bytes % sizeof(Vec) == 0 && bytes <= 16 * sizeof(Vec)) {
+    // Short rows, as heads of attention are: a call for each would cost more than copying it.
     for (std::int64_t y = 0; y < rows; ++y) {
-      __builtin_memcpy(out + y * out_row, in + y * in_row,
-                       static_cast<std::size_t>(columns) * sizeof(T));
+      const auto* from = reinterpret_cast<const std::byte*>(in + y * in_row);
+      auto* to = reinterpret_cast<std::byte*>(out + y * out_row);
+      for (std::size_t i = 0; i < bytes; i += sizeof(Vec)) {
+        store(reinterpret_cast<float*>(to + i), load(reinterpret_cast<const float*>(from + i)));
+      }
     }
     return;
+  }
+  if (in_column == 1 && out_column == 1) {
+    for (std::int64_t y = 0; y < rows; ++y) {
+      __builtin_memcpy(out + y * out_row, in + y * in_row, bytes);
+    }
+    return;
+  }
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (in_column == 1 && out_row == 1) {
+      return turn(reinterpret_cast<const float*>(in), in_row, rows, columns,
+                  reinterpret_cast<float*>(out), out_column);
+    }
+    if (in_row == 1 && out_column == 1) {
+      return turn(reinterpret_cast<const float*>(in), in_column, columns, rows,
+                  reinterpret_cast<float*>(out), out_row);
+    }
   }
   constexpr std::int64_t side = 16;
   for (std::int64_t y0 = 0; y0 < rows; y0 += side) {
@@ -110,7 +131,7 @@ static void copy_part(const KernelCall& call, const CopyPart& part, std::uint32_
     }
     copy_plane(in + from, out + to, n);
   };
-  if (plane * planes < 65536) {
+  if (plane * planes < 16384) {
     for (std::int64_t i = 0; i < planes; ++i)
       run(i);
   } else if (planes >= 8) {

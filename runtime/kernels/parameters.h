@@ -49,6 +49,7 @@ struct ReorderParameters {
 
 // Operands: input, weights, bias [padded channels], then slopes (PRelu), then the residual.
 // Conv: blocked to blocked, weights [oc/16][ic/16][kh][kw][16 ic][16 oc], channels padded by zeros.
+// `scaled`: the input counts as multiplied by an operand [N,C,1,1], blocked, behind the bias.
 // ConvStem: plain NCHW (or NHWC) to blocked, weights [oc/16][ic][kh][kw][16].
 // ConvDepthwise: blocked to blocked, weights [c/16][kh][kw][16].
 // ConvWinograd: as Conv, 3x3 with stride 1, weights transformed [oc/16][(m+2)^2][ic][16].
@@ -59,6 +60,8 @@ struct ConvParameters {
   std::uint32_t dilation_h = 1, dilation_w = 1;
   std::uint32_t channels_last = 0;  // of a stem's input
   std::uint32_t winograd = 0;       // ConvWinograd: outputs along a tile, 2 or 4
+  std::uint32_t scaled = 0;         // Conv: an operand behind the bias, see above
+  std::uint32_t reserved = 0;
   Epilogue epilogue;
 };
 

@@ -2,7 +2,7 @@
 // Between row-major tensors and NCHW16c, and between two halos of NCHW16c.
 
 #include "runtime/kernels.h"
-#include "runtime/kernels/simd.h"
+#include "runtime/kernels/transpose.h"
 #include "runtime/thread_pool.h"
 
 namespace rulec::kernels::RULEC_ISA {
@@ -29,13 +29,20 @@ static void row_to_blocked(const float* src, const Plain& s, std::int64_t channe
     }
     return;
   }
-  for (std::int64_t x = 0; x < width; ++x) {
-    float* pixel = dst + x * 16;
-    const float* from = src + x * s.w;
-    for (std::int64_t c = 0; c < channels; ++c)
-      pixel[c] = from[c * s.c];
-    for (std::int64_t c = channels; c < 16; ++c)
-      pixel[c] = 0.0f;
+  // Channels that there are not are read from zeros, and make the padding.
+  alignas(64) static constexpr float zeros[square] = {};
+  std::int64_t x = 0;
+  for (; s.w == 1 && x + square <= width; x += square) {
+    for (std::int64_t c = 0; c < 16; c += square) {
+      turn_square(
+          [&](int i)
+              RULEC_LAMBDA_INLINE { return c + i < channels ? src + (c + i) * s.c + x : zeros; },
+          dst + x * 16 + c, 16);
+    }
+  }
+  for (; x < width; ++x) {
+    for (std::int64_t c = 0; c < 16; ++c)
+      dst[x * 16 + c] = c < channels ? src[x * s.w + c * s.c] : 0.0f;
   }
 }
 
@@ -54,11 +61,7 @@ static void row_to_plain(const float* src, std::int64_t channels, std::int64_t w
     }
     return;
   }
-  for (std::int64_t c = 0; c < channels; ++c) {
-    float* to = dst + c * s.c;
-    for (std::int64_t x = 0; x < width; ++x)
-      to[x] = src[x * 16 + c];
-  }
+  turn(src, 16, width, channels, dst, s.c);
 }
 
 void reorder(const KernelCall& call) {
@@ -73,10 +76,14 @@ void reorder(const KernelCall& call) {
   const Plain s = plain_strides(e, p.channels_last != 0);
   const auto* src = reinterpret_cast<const float*>(in.data);
   auto* dst = reinterpret_cast<float*>(out.data);
-  const auto plane = [&](std::int64_t index) {
-    const std::int64_t n = index / e.blocks, b = index % e.blocks;
+  // Rows of the planes, some of a plane to a chunk.
+  const std::int64_t band = larger(1, smaller(e.h, 4096 / (e.w * 16 + 1) + 1));
+  const std::int64_t bands = ceil_div(e.h, band);
+  const auto chunk = [&](std::int64_t index) {
+    const std::int64_t n = index / bands / e.blocks, b = index / bands % e.blocks;
     const std::int64_t channels = smaller(16, e.c - b * 16);
-    for (std::int64_t y = 0; y < e.h; ++y) {
+    const std::int64_t y0 = index % bands * band, y1 = smaller(e.h, y0 + band);
+    for (std::int64_t y = y0; y < y1; ++y) {
       const std::int64_t plain = n * s.n + b * 16 * s.c + y * s.h;
       if (from_blocked && to_blocked) {
         __builtin_memcpy(dst + n * o.image + b * o.plane + o.origin + y * o.row,
@@ -91,11 +98,12 @@ void reorder(const KernelCall& call) {
       }
     }
   };
-  if (e.n * e.image < 32768) {
-    for (std::int64_t i = 0; i < e.n * e.blocks; ++i)
-      plane(i);
+  const std::int64_t chunks = e.n * e.blocks * bands;
+  if (e.n * e.blocks * e.h * e.w < 1024) {
+    for (std::int64_t i = 0; i < chunks; ++i)
+      chunk(i);
   } else {
-    call.pool->run(e.n * e.blocks, plane);
+    call.pool->run(chunks, chunk);
   }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each fast kernel, through lowering, against the generic kernels: many shapes, both instruction
 // sets that this machine runs, one thread and two (bit for bit).
+#include <algorithm>
+
 #include "tests/compiler/backend/kernels_fixture.h"
 
 namespace rulec {
@@ -74,6 +76,101 @@ TEST_F(Kernels, ResidualsAndActivationsAreFused) {
       y = conv(y);
       check(m, y, "Conv", fmt::format("form {} with {} channels", form, c));
     }
+  }
+}
+
+// A factor a channel goes into the weights where these are fewer than what it would be applied to.
+TEST_F(Kernels, ScalesOfChannelsGoIntoTheWeights) {
+  int absorbed = 0;
+  for (int trial = 0; trial < 24; ++trial) {
+    Model m = start();
+    const std::int64_t n = trial % 3 ? 1 : 2, c = pick(5, 70), oc = pick(2, 60);
+    const std::int64_t h = trial % 6 == 5 ? 3 : pick(12, 17), w = pick(11, 19);
+    const ValueId x = input(m, {n, c, h, w});
+    const ValueId a = node(m, "Conv", {x, weight(m, uniform({c, c, 1, 1}, -0.2f, 0.2f))});
+    ValueId s = node(m, "GlobalAveragePool", {a});
+    s = node(m, "Sigmoid", {node(m, "Conv", {s, weight(m, uniform({c, c, 1, 1}))})});
+    ValueId y = trial % 2 ? node(m, "Mul", {s, a}) : node(m, "Mul", {a, s});
+    const ValueId scaled = y;
+    y = node(m, "Conv", {y, weight(m, uniform({oc, c, 1, 1})), weight(m, uniform({oc}))});
+    if (trial % 4 == 1) y = node(m, "PRelu", {y, weight(m, uniform({oc, 1, 1}))});
+    if (trial % 4 == 2) y = node(m, "HardSwish", {node(m, "Add", {y, input(m, {n, oc, h, w})})});
+    if (trial % 8 == 7) {
+      // Read twice, it stays.
+      m.add_output(m.main(), node(m, "Relu", {scaled}));
+    } else {
+      const auto built = build_engine(
+          [&] {
+            Model copy = m;
+            copy.add_output(copy.main(), y);
+            return copy;
+          }(),
+          {});
+      ASSERT_TRUE(built);
+      for (const auto& r : built->report)
+        absorbed += r.type == "Mul" && r.kernel.empty() && r.note.starts_with("fused") ? 1 : 0;
+      check(m, y, "Conv", fmt::format("scaled {}x{}x{}x{} to {}", n, c, h, w, oc));
+      continue;
+    }
+    feeds_.clear();
+  }
+  EXPECT_GT(absorbed, 8);
+}
+
+TEST_F(Kernels, StemsOfImagesWithChannelsLast) {
+  for (int trial = 0; trial < 16; ++trial) {
+    Model m = start();
+    const std::int64_t n = pick(1, 2), ic = trial % 2 ? 3 : pick(1, 4), k = pick(1, 5);
+    const std::int64_t oc = trial % 3 ? pick(1, 40) : 24, s = pick(1, 3), p = pick(0, k - 1);
+    const std::int64_t h = pick(k, 21), w = pick(k, 40);
+    ValueId y = node(m, "Transpose", {input(m, {n, h, w, ic})}, {{"perm", Integers{0, 3, 1, 2}}});
+    y = node(m, "Conv", {y, weight(m, uniform({oc, ic, k, k})), weight(m, uniform({oc}))},
+             {{"pads", Integers{p, 0, p, p}}, {"strides", Integers{s, s}}});
+    if (trial % 4) y = node(m, trial % 4 == 1 ? "Relu" : "HardSwish", {y});
+    if (trial % 4 == 3) {
+      const Shape shape = {n, oc, (h + 2 * p - k) / s + 1, (w + p - k) / s + 1};
+      y = node(m, "Add", {y, input(m, shape)});
+    }
+    check(m, y, "ConvStem", fmt::format("stem {}x{}x{}x{} to {} k {} s {}", n, h, w, ic, oc, k, s));
+  }
+}
+
+// Space to depth before a convolution is a convolution with larger steps.
+TEST_F(Kernels, JoinedSlicesOfAnImageAreReadWhereTheyLie) {
+  for (int trial = 0; trial < 12; ++trial) {
+    Model m = start();
+    const std::int64_t s = trial % 4 == 3 ? 3 : 2, t = trial % 4 == 2 ? 1 : 2, c = pick(1, 4);
+    const std::int64_t k = pick(1, 3), p = pick(0, k - 1), step = pick(1, 2), oc = pick(1, 32);
+    const Shape shape = {pick(1, 2), c, s * pick(k, 8), t * pick(k, 11)};
+    const ValueId x = input(m, shape);
+    const auto slice = [&](ValueId from, const Integers& starts, const Integers& axes,
+                           const Integers& steps) {
+      const Integers ends(starts.size(), std::int64_t{1} << 40);
+      return node(
+          m, "Slice",
+          {from, integers(m, starts), integers(m, ends), integers(m, axes), integers(m, steps)});
+    };
+    std::vector<ValueId> pieces;
+    for (std::int64_t i = 0; i < s * t; ++i) {
+      const std::int64_t row = i % s, column = i / s;
+      pieces.push_back(trial % 3 ? slice(slice(x, {row}, {2}, {s}), {column}, {3}, {t})
+                                 : slice(x, {column, row - shape[2]}, {-1, 2}, {t, s}));
+    }
+    const bool whole = trial != 6;  // else one piece stands in another's place
+    if (!whole) pieces[1] = pieces[0];
+    std::shuffle(pieces.begin(), pieces.end(), random_);
+    const ValueId joined = node(m, "Concat", pieces, {{"axis", std::int64_t{1}}});
+    ValueId y = node(m, "Conv",
+                     {joined, weight(m, uniform({oc, c * s * t, k, k})), weight(m, uniform({oc}))},
+                     {{"pads", Integers{p, 0, p, p}}, {"strides", Integers{step, step}}});
+    if (trial % 2) y = node(m, "Relu", {y});
+    Model copy = m;
+    copy.add_output(copy.main(), y);
+    const auto built = build_engine(copy, {});
+    ASSERT_TRUE(built);
+    // The convolution, and its result out of blocks.
+    EXPECT_EQ(built->operations == 2, whole) << built->operations;
+    check(m, y, whole ? "ConvStem" : "", fmt::format("{} pieces of {}", s * t, c));
   }
 }
 
