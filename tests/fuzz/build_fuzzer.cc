@@ -6,7 +6,6 @@
 
 #include "compiler/backend/build.h"
 #include "matcher/evaluate.h"
-#include "matcher/onnx_io.h"
 #include "runtime/check.h"
 #include "runtime/session.h"
 #include "tests/support/network_generator.h"
@@ -81,17 +80,6 @@ static void check(const Model& model, const Engine& engine, const BuildOptions& 
   }
 }
 
-static void open_batch(Model& model) {
-  for (const ValueId id : model.graph(model.main()).inputs)
-    (*model.value(id).type.dims)[0] = {.symbol = "N"};
-  for (std::uint32_t i = 0; i < model.value_capacity(); ++i) {
-    GraphValue& value = model.value(ValueId{i});
-    if (value.alive && value.producer) value.type = {};
-  }
-  std::vector<std::string> warnings;
-  infer_types(model, warnings);
-}
-
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   std::uint64_t seed = size;
   for (std::size_t i = 0; i < size; ++i)
@@ -102,7 +90,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     const std::int64_t batch =
         (*model.value(model.graph(model.main()).inputs[0]).type.dims)[0].size;
     const bool open = random.below(3) == 0;
-    if (open) open_batch(model);
+    if (open) test::open_batch(model);
     BuildOptions options;
     options.optimize = static_cast<Optimize>(random.below(3));
     options.isa = random.below(3) == 0 ? Isa::Portable : Isa::Avx512;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "matcher/onnx_infer_node.h"
+#include "matcher/onnx_io.h"
 #include "tests/support/network_maker.h"
 
 namespace rulec::test {
@@ -15,6 +16,7 @@ Model NetworkMaker::make(int nodes) {
   model_.ir_version = 8;
   model_.opset_imports = {{"", opset_}};
   model_.graph(model_.main()).name = "network";
+  chain_ = coin();
   const std::int64_t batch = coin(3) ? 2 : 1;
   for (std::int64_t i = coin(3) ? 2 : 1; i > 0; --i)
     values_.push_back(model_.add_input(model_.main(), model_.fresh_value_name("x"),
@@ -91,6 +93,7 @@ std::optional<ValueId> NetworkMaker::with_axes(const char* type, ValueId x, cons
 }
 
 ValueId NetworkMaker::any() {
+  if (chain_ && !coin(4)) return values_.back();
   const auto count = static_cast<std::int64_t>(values_.size());
   const std::int64_t at =
       coin(3) ? below(count) : count - 1 - below(std::min<std::int64_t>(3, count));
@@ -158,6 +161,17 @@ void NetworkMaker::step() {
     default:
       return block(x);
   }
+}
+
+void open_batch(Model& model) {
+  for (const ValueId id : model.graph(model.main()).inputs)
+    (*model.value(id).type.dims)[0] = {.symbol = "N"};
+  for (std::uint32_t i = 0; i < model.value_capacity(); ++i) {
+    GraphValue& value = model.value(ValueId{i});
+    if (value.alive && value.producer) value.type = {};
+  }
+  std::vector<std::string> warnings;
+  infer_types(model, warnings);
 }
 
 Model random_network(Random& random, int nodes) {

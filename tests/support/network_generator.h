@@ -17,4 +17,7 @@ namespace rulec::test {
 // than one. What nothing reads is an output; so are some values that are read.
 Model random_network(Random& random, int nodes);
 
+// Makes the inputs' first dimension the name `N`; the types of computed values follow.
+void open_batch(Model& model);
+
 }  // namespace rulec::test

@@ -85,6 +85,7 @@ class NetworkMaker {
   Random& random_;
   Model model_;
   std::int64_t opset_ = 17;
+  bool chain_ = false;  // most nodes read what was made last, as what rules match does
   int made_ = 0;
   std::vector<ValueId> values_;
 };
