@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "matcher/constness.h"
 
-#include <algorithm>
-
 #include "matcher/evaluate.h"
 #include "matcher/facts.h"
 
@@ -14,7 +12,7 @@ bool Constness::is_leaf_constant(ValueId value) const {
   if (it.initializer) return !it.is_input || model_.ir_version < 4;
   if (!it.producer) return false;
   const GraphNode& node = model_.node(it.producer);
-  return node.type == "Constant" && node.domain.empty() && model_.constant(value) != nullptr;
+  return node.type == constant_ && node.domain.empty() && model_.constant(value) != nullptr;
 }
 
 Constness::Known& Constness::known(ValueId value) {
@@ -37,6 +35,32 @@ bool Constness::may_compute(const GraphNode& node, NodeId id) {
   return !node.inputs.empty() && model_.bodies(id).empty() && is_deterministic(node);
 }
 
+// What follows for a value from what is known of the operands that it is computed from. Nothing
+// follows while one of them, `first_open`, has to be looked at first.
+Constness::Known Constness::look(ValueId value, ValueId& first_open) {
+  if (is_leaf_constant(value)) return Known::Constant;
+  const NodeId producer = model_.value(value).producer;
+  if (!producer) return Known::Varies;
+  const GraphNode& node = model_.node(producer);
+  if ((node.type == shape_ || node.type == size_) && node.domain.empty() && !node.inputs.empty() &&
+      node.inputs[0] && type_of(model_, node.inputs[0]).static_shape()) {
+    return Known::Constant;
+  }
+  // Most nodes have an operand that is known not to be constant.
+  for (const ValueId input : node.inputs) {
+    if (!input) continue;
+    const Known operand = known(input);
+    if (operand == Known::Constant || is_leaf_constant(input)) continue;
+    if (operand == Known::Varies || !model_.value(input).producer) return Known::Varies;
+    if (!first_open) first_open = input;
+  }
+  if (node.type == constant_ || !may_compute(node, producer)) {
+    first_open = {};
+    return Known::Varies;
+  }
+  return first_open ? Known::Nothing : Known::Constant;
+}
+
 bool Constness::holds(ValueId value) {
   if (!value) return false;
   if (is_leaf_constant(value)) return true;
@@ -45,39 +69,17 @@ bool Constness::holds(ValueId value) {
     return before == Known::Constant;
   }
   // Depth-first over producers; a node is constant when all it reads is.
-  std::vector<ValueId> open = {value};
-  while (!open.empty()) {
-    const ValueId at = open.back();
-    const GraphValue& info = model_.value(at);
-    if (known(at) != Known::Nothing) {
-      open.pop_back();
+  open_.assign(1, value);
+  while (!open_.empty()) {
+    const ValueId at = open_.back();
+    ValueId first_open;
+    const Known found = known(at) == Known::Nothing ? look(at, first_open) : known(at);
+    if (found == Known::Nothing) {
+      open_.push_back(first_open);
       continue;
     }
-    bool constant = is_leaf_constant(at);
-    bool waiting = false;
-    if (!constant && info.producer) {
-      const GraphNode& node = model_.node(info.producer);
-      const bool measures = (node.type == "Shape" || node.type == "Size") && node.domain.empty();
-      if (measures && !node.inputs.empty() && node.inputs[0] &&
-          type_of(model_, node.inputs[0]).static_shape()) {
-        constant = true;
-      } else if (node.type != "Constant" && may_compute(node, info.producer)) {
-        // What is known first: most nodes have an operand that is known not to be constant.
-        constant = std::none_of(node.inputs.begin(), node.inputs.end(), [this](ValueId input) {
-          return input && !is_leaf_constant(input) && known(input) == Known::Varies;
-        });
-        for (const ValueId input : node.inputs) {
-          if (!constant) break;
-          if (!input || is_leaf_constant(input) || known(input) != Known::Nothing) continue;
-          open.push_back(input);
-          waiting = true;
-          break;
-        }
-      }
-    }
-    if (waiting) continue;
-    known(at) = constant ? Known::Constant : Known::Varies;
-    open.pop_back();
+    known(at) = found;
+    open_.pop_back();
   }
   // Folding has bounds of its own: what it refuses is none.
   if (known(value) == Known::Constant && !fold(model_, value)) known(value) = Known::Varies;

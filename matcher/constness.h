@@ -32,12 +32,15 @@ class Constness {
   Known& known(ValueId value);
 
   bool is_leaf_constant(ValueId value) const;
+  Known look(ValueId value, ValueId& first_open);
   bool may_compute(const GraphNode& node, NodeId id);
   bool is_deterministic(const GraphNode& node);
 
   const Model& model_;
   const OpTable& ops_;
-  std::vector<Known> known_;  // by value
+  const Symbol constant_ = "Constant", shape_ = "Shape", size_ = "Size";
+  std::vector<Known> known_;   // by value
+  std::vector<ValueId> open_;  // while holds() looks
   // By operator type; of those with one type in several domains, the last that was asked for.
   struct Determinism {
     Symbol domain;

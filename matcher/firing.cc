@@ -97,25 +97,28 @@ static const std::string* metadata_value(const GraphNode& node, std::string_view
 }
 
 std::vector<Metadata> Replacer::metadata_of(const Draft& draft) const {
-  std::vector<Metadata> out = {{std::string(rule_key), draft.rule.name}};
+  std::vector<Metadata> out;
+  out.reserve(4);
+  out.push_back({std::string(rule_key), draft.rule.name});
   if (!draft.rule.package.empty()) {
     out.push_back(
         {std::string(package_key), draft.rule.package_version.empty()
                                        ? draft.rule.package
                                        : draft.rule.package + " " + draft.rule.package_version});
   }
-  std::vector<std::string> names;
+  std::vector<std::string_view> names;
+  names.reserve(draft.match.nodes.size());
+  std::string joined;
   for (const NodeId id : draft.match.nodes) {
     const GraphNode& node = model_.node(id);
     const std::string* earlier = metadata_value(node, names_key);
     const std::string& name = earlier != nullptr ? *earlier : node.name;
-    if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) {
-      names.push_back(name);
-    }
+    if (name.empty() || std::find(names.begin(), names.end(), name) != names.end()) continue;
+    names.push_back(name);
+    if (!joined.empty()) joined += ", ";
+    joined += name;
   }
-  if (!names.empty()) {
-    out.push_back({std::string(names_key), fmt::format("{}", fmt::join(names, ", "))});
-  }
+  if (!joined.empty()) out.push_back({std::string(names_key), std::move(joined)});
   if (!draft.assumed.empty()) {
     out.push_back({"rulec.assuming", fmt::format("{}", fmt::join(draft.assumed, "; "))});
   }

@@ -206,6 +206,7 @@ void Replacer::forward(Draft& draft, const Exchange& one, FiringResult& result) 
 static std::vector<ValueId> reads_of(const Model& model, NodeId id) {
   std::vector<ValueId> out = model.node(id).inputs;
   std::vector<GraphId> open = model.bodies(id);
+  if (open.empty()) return out;
   const std::vector<GraphId> own = open;
   const auto captured = [&](ValueId value) {
     return value && std::none_of(own.begin(), own.end(), [&](GraphId body) {
@@ -282,8 +283,10 @@ void Replacer::drop_unread() {
 }
 
 void Replacer::commit(Draft& draft, FiringResult& result) {
-  for (const NodeId node : draft.match.nodes)
-    draft.labels[node.index] = label(model_, node);
+  for (const NodeId node : draft.match.nodes) {
+    // Without a name it is called after its result, which may get another name.
+    if (model_.node(node).name.empty()) draft.labels[node.index] = label(model_, node);
+  }
   for (const Exchange& one : draft.exchanges)
     forward(draft, one, result);
   if (!draft.new_outputs.empty()) exchange_outputs(draft, result);

@@ -32,10 +32,14 @@ Matcher::Matcher(const Model& model, const RuleSet& rules, const OpTable& ops,
     for (std::size_t i = 0; i < rules.patterns.size(); ++i) {
       const Pattern& pattern = rules.patterns[i];
       bool has = pattern.kind == Pattern::Kind::Node || pattern.kind == Pattern::Kind::Chain;
-      for (const PatternId child : pattern.children)
+      bool results = !pattern.results.empty();
+      for (const PatternId child : pattern.children) {
         has = has || info_[child.index].has_nodes;
-      changed = changed || has != info_[i].has_nodes;
+        results = results || info_[child.index].has_results;
+      }
+      changed = changed || has != info_[i].has_nodes || results != info_[i].has_results;
       info_[i].has_nodes = has;
+      info_[i].has_results = results;
     }
   }
 }

@@ -98,7 +98,8 @@ class Matcher {
   struct PatternInfo {
     std::vector<std::pair<Symbol, Symbol>> ops;
     std::span<const MovedOperand> moved;
-    bool has_nodes = false;  // it or something below is a Node or a Chain
+    bool has_nodes = false;    // it or something below is a Node or a Chain
+    bool has_results = false;  // it or something below is a node with named results
   };
 
   void begin(const std::vector<Slot>& slots, NearMiss* miss);
@@ -179,6 +180,12 @@ class Matcher {
   std::vector<MatchedNode> matched_;
   std::vector<Deferral> deferred_;
   std::vector<NodeId> elsewhere_;
+  struct Wanted {
+    PatternId pattern;
+    ValueId value;
+    std::uint32_t slot;
+  };
+  std::vector<Wanted> wanted_;  // while arguments() looks
   const VisitOrder* order_ = nullptr;
   std::uint32_t head_ = no_goal;  // of the goals left
   std::uint64_t conflict_ = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What must hold once every node is found: predicates, further roots, use-safety, guards.
 #include <algorithm>
+#include <iterator>
 
 #include "matcher/facts.h"
 #include "matcher/guard_reason.h"
@@ -38,15 +39,19 @@ bool Matcher::finish_goal(const Goal& goal, std::uint64_t hangs_on) {
   }
   // A named result that an alternative mentioned, while its own pattern stood in another one.
   if (rule_ == nullptr) return true;
-  std::vector<PatternId> open(rule_->root.patterns.begin(), rule_->root.patterns.end());
-  std::vector<PatternId> seen;
+  std::vector<PatternId> open, seen;
+  const auto add_named = [&](const std::vector<PatternId>& patterns) {
+    std::copy_if(patterns.begin(), patterns.end(), std::back_inserter(open),
+                 [&](PatternId id) { return info_[id.index].has_results; });
+  };
+  add_named(rule_->root.patterns);
   while (!open.empty()) {
     const PatternId id = open.back();
     open.pop_back();
     if (std::find(seen.begin(), seen.end(), id) != seen.end()) continue;
     seen.push_back(id);
     const Pattern& pattern = rules_[id];
-    open.insert(open.end(), pattern.children.begin(), pattern.children.end());
+    add_named(pattern.children);
     if (pattern.kind != Pattern::Kind::Node || pattern.results.empty()) continue;
     const bool held = std::any_of(pattern_nodes_.begin(), pattern_nodes_.end(),
                                   [&](const auto& one) { return one.first == id; });

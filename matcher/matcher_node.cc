@@ -266,12 +266,8 @@ bool Matcher::arguments(const Goal& goal, const Pattern& pattern, NodeId id, boo
                          [&](const AttributePattern& other) { return other.name == one.name; });
     });
   };
-  struct Wanted {
-    PatternId pattern;
-    ValueId value;
-    std::uint32_t slot;
-  };
-  std::vector<Wanted> wanted;
+  std::vector<Wanted>& wanted = wanted_;
+  wanted.clear();
   std::size_t open_from = node.inputs.size();  // a rest takes the operands from here on
   for (std::size_t i = 0; i < pattern.children.size(); ++i) {
     const PatternId child_id = pattern.children[i];

@@ -115,6 +115,14 @@ static bool near_enough(double a, double b) {
          std::fabs(a - b) <= 1e-4 * std::max(std::fabs(a), std::fabs(b));
 }
 
+static double rounded(double number, DType dtype) {
+  if (dtype == DType::F64) return number;
+  if (dtype == DType::F32) return static_cast<double>(static_cast<float>(number));
+  Tensor one = Tensor::zeros(dtype, {});
+  one.set_number(0, number);
+  return one.number(0);
+}
+
 // One number of a literal, rounded to the constant's element type first.
 static bool number_holds(const Tensor& tensor, std::int64_t index, const Literal& literal,
                          bool exact) {
@@ -132,10 +140,8 @@ static bool number_holds(const Tensor& tensor, std::int64_t index, const Literal
   if (!is_float(tensor.dtype())) {
     return std::trunc(wanted) == wanted && tensor.number(index) == wanted;
   }
-  Tensor rounded = Tensor::zeros(tensor.dtype(), {});
-  rounded.set_number(0, wanted);
   const double have = tensor.number(index);
-  const double want = rounded.number(0);
+  const double want = rounded(wanted, tensor.dtype());
   if (exact) {
     return (have == want && std::signbit(have) == std::signbit(want)) ||
            (std::isnan(have) && std::isnan(want));

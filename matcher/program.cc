@@ -2,7 +2,6 @@
 #include "matcher/program.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <optional>
 
@@ -194,7 +193,9 @@ void RuleProgram::insert(std::uint64_t root, std::vector<Test> tests, std::uint3
   for (const Test& test : tests)
     at = child_for(at, test);
   auto& leaves = tree_[at].leaves;
-  if (std::find(leaves.begin(), leaves.end(), place) == leaves.end()) leaves.push_back(place);
+  if (std::find(leaves.begin(), leaves.end(), place) != leaves.end()) return;
+  leaves.push_back(place);
+  ends_[found->second].emplace_back(at, place);
 }
 
 std::uint32_t RuleProgram::child_for(std::uint32_t node, const Test& test) {
@@ -222,33 +223,42 @@ std::uint32_t RuleProgram::child_for(std::uint32_t node, const Test& test) {
     fan->by_number.insert(std::lower_bound(fan->by_number.begin(), fan->by_number.end(), entry),
                           entry);
   }
-  tree_.emplace_back();
+  tree_.emplace_back().parent = node;
   return fresh;
 }
 
+namespace {
+
 // The nodes at the end of a path: one, or more below operands that may stand in either order.
-static std::size_t reach(const Model& model, NodeId root, std::span<const std::uint8_t> path,
-                         std::array<NodeId, most_ends>& out) {
-  out[0] = root;
-  std::size_t count = 1;
-  for (const std::uint8_t step : path) {
-    std::array<NodeId, most_ends> next;
-    std::size_t found = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto& inputs = model.node(out[i]).inputs;
-      const bool open = step == RuleProgram::Probe::either;
-      for (std::size_t slot = open ? 0 : step; slot <= (open ? 1U : step); ++slot) {
-        if (slot >= inputs.size() || !inputs[slot]) continue;
-        const NodeId producer = model.value(inputs[slot]).producer;
-        if (!producer || found == most_ends) continue;
-        if (std::find(next.begin(), next.begin() + found, producer) == next.begin() + found)
-          next[found++] = producer;
-      }
-    }
-    out = next;
-    count = found;
+struct Ends {
+  std::size_t count = 0;
+  std::uint32_t nodes[most_ends];
+
+  NodeId operator[](std::size_t i) const { return {nodes[i]}; }
+  void add(NodeId node) {
+    if (node && count < most_ends && std::find(nodes, nodes + count, node.index) == nodes + count)
+      nodes[count++] = node.index;
   }
-  return count;
+};
+
+}  // namespace
+
+static Ends reach(const Model& model, NodeId root, std::span<const std::uint8_t> path) {
+  Ends out;
+  out.add(root);
+  for (const std::uint8_t step : path) {
+    const Ends above = out;
+    out.count = 0;
+    const bool open = step == RuleProgram::Probe::either;
+    for (std::size_t i = 0; i < above.count; ++i) {
+      const auto& inputs = model.node(above[i]).inputs;
+      const std::size_t last = std::min<std::size_t>(open ? 2 : step + 1U, inputs.size());
+      for (std::size_t slot = open ? 0 : step; slot < last; ++slot)
+        if (inputs[slot]) out.add(model.value(inputs[slot]).producer);
+    }
+    if (out.count == 0) break;
+  }
+  return out;
 }
 
 // Numbers that a literal may stand for are near it; how near exactly is the full match's business,
@@ -288,14 +298,12 @@ void RuleProgram::follow(const Model& model, NodeId node, const Fan& fan, Constn
   ++tests_;
   const bool of_operand = fan.probe.what == Probe::What::Number;
   const std::span<const std::uint8_t> path(fan.probe.path);
-  std::array<NodeId, most_ends> ends;
-  const std::size_t count =
-      reach(model, node, of_operand ? path.first(path.size() - 1) : path, ends);
-  if (count == 0) return;
+  const Ends ends = reach(model, node, of_operand ? path.first(path.size() - 1) : path);
+  if (ends.count == 0) return;
   switch (fan.probe.what) {
     case Probe::What::Operator: {
       const std::size_t from = open.size();
-      for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t i = 0; i < ends.count; ++i) {
         const auto child = fan.by_operator.find(key_of(model.node(ends[i])));
         if (child != fan.by_operator.end()) push_new(open, from, child->second);
       }
@@ -305,7 +313,7 @@ void RuleProgram::follow(const Model& model, NodeId node, const Fan& fan, Constn
       const std::size_t from = open.size();
       const bool either = path.back() == Probe::either;
       scratch_.clear();
-      for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t i = 0; i < ends.count; ++i) {
         const auto& inputs = model.node(ends[i]).inputs;
         const std::size_t first = either ? 0 : path.back(), last = either ? 1 : path.back();
         for (std::size_t slot = first; slot <= last && slot < inputs.size(); ++slot) {
@@ -359,23 +367,35 @@ void RuleProgram::candidates(const Model& model, NodeId node, std::vector<RuleId
     found.push_back(order_[place]);
 }
 
-int RuleProgram::closeness(const Model& model, NodeId node, Constness* constness) const {
+void RuleProgram::closeness(const Model& model, NodeId node, Constness* constness,
+                            std::vector<std::pair<RuleId, int>>& found) const {
+  found.clear();
   const auto root = roots_.find(key_of(model.node(node)));
-  if (root == roots_.end()) return 0;
-  std::vector<std::pair<std::uint32_t, int>> open = {{root->second, 1}};
-  std::vector<std::uint32_t> below;
-  int best = 0;
-  while (!open.empty()) {
-    const auto [at, depth] = open.back();
-    open.pop_back();
-    best = std::max(best, depth);
+  if (root == roots_.end()) return;
+  // How many tests led to each place of the tree that was reached; all others keep their 0.
+  depths_.resize(tree_.size(), 0);
+  std::vector<std::uint32_t>&reached = places_, &below = open_;
+  reached.assign(1, root->second);
+  depths_[root->second] = 1;
+  for (std::size_t next = 0; next < reached.size(); ++next) {
+    const std::uint32_t at = reached[next];
     below.clear();
     for (const Fan& fan : tree_[at].fans)
       follow(model, node, fan, constness, below);
-    for (const std::uint32_t child : below)
-      open.emplace_back(child, depth + 1);
+    for (const std::uint32_t child : below) {
+      depths_[child] = depths_[at] + 1;
+      reached.push_back(child);
+    }
   }
-  return best;
+  for (const auto& [leaf, place] : ends_.at(root->second)) {
+    std::uint32_t at = leaf;
+    while (depths_[at] == 0)
+      at = tree_[at].parent;
+    if (found.empty() || found.back().first != order_[place]) found.emplace_back(order_[place], 0);
+    found.back().second = std::max(found.back().second, depths_[at]);
+  }
+  for (const std::uint32_t at : reached)
+    depths_[at] = 0;
 }
 
 static std::string probe_text(const RuleProgram::Probe& probe) {

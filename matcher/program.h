@@ -51,9 +51,10 @@ class RuleProgram {
   // Without a Constness, what is computed counts as a constant of any number.
   void candidates(const Model& model, NodeId node, std::vector<RuleId>& found,
                   Constness* constness = nullptr) const;
-  // How many tests in a row hold at best with `node` as root.
-  int closeness(const Model& model, NodeId node, Constness* constness) const;
-  bool has_root(const GraphNode& node) const { return roots_.contains(key_of(node)); }
+  // For each rule that may have `node` as root: how many tests in a row hold there at best, the
+  // root's included.
+  void closeness(const Model& model, NodeId node, Constness* constness,
+                 std::vector<std::pair<RuleId, int>>& found) const;
 
   const std::vector<Symbol>& root_types() const { return root_types_; }
 
@@ -74,6 +75,7 @@ class RuleProgram {
   struct TreeNode {
     std::vector<Fan> fans;
     std::vector<std::uint32_t> leaves;  // places in `order_`
+    std::uint32_t parent = 0;           // of one that is no root
   };
 
   static std::uint64_t key_of(const GraphNode& node) { return key_of(node.domain, node.type); }
@@ -89,9 +91,12 @@ class RuleProgram {
   std::map<std::string, std::uint32_t> names_;  // of the roots, for dump()
   std::vector<Symbol> root_types_;
   std::vector<TreeNode> tree_;
+  // By root: where in the tree each rule ends, with its place in `order_`.
+  std::unordered_map<std::uint32_t, std::vector<std::pair<std::uint32_t, std::uint32_t>>> ends_;
   std::vector<RuleId> order_;  // priority, size, file order
   mutable std::uint64_t tests_ = 0;
   mutable std::vector<std::uint32_t> open_, places_, scratch_;
+  mutable std::vector<int> depths_;  // by place in the tree; 0 between calls of closeness()
 };
 
 RuleProgram compile_program(const RuleSet& rules, std::span<const RuleId> phase);

@@ -305,7 +305,8 @@ void Rewriter::mark(const FiringResult& result, NodeId root) {
   pending_.resize(model_.node_capacity(), 1);
   stamps_.resize(model_.node_capacity(), 0);
   ++stamp_;
-  std::vector<NodeId> open, below;
+  std::vector<NodeId>&open = open_, &below = below_;
+  below.clear();
   const auto reach = [&](NodeId node) {
     if (stamps_[node.index] == stamp_) return;
     stamps_[node.index] = stamp_;
@@ -329,7 +330,8 @@ void Rewriter::mark(const FiringResult& result, NodeId root) {
   for (const ValueId value : result.touched) {
     if (!model_.value(value).alive) continue;
     if (const NodeId producer = model_.value(value).producer) mark_node(producer);
-    if (model_.use_count(value) > most_uses_ && !counts_uses_) continue;
+    const std::size_t uses = model_.use_count(value);
+    if (uses == 0 || (uses > most_uses_ && !counts_uses_)) continue;
     for (const Use& use : model_.uses(value))
       reach_reader(use);
   }
@@ -338,7 +340,7 @@ void Rewriter::mark(const FiringResult& result, NodeId root) {
     below.clear();
     for (const NodeId node : open) {
       for (const ValueId output : model_.node(node).outputs) {
-        if (!output) continue;
+        if (!output || model_.use_count(output) == 0) continue;
         for (const Use& use : model_.uses(output))
           reach_reader(use);
       }

@@ -2,6 +2,7 @@
 // What a rewrite tells of rules that did not fire: the nearest misses, and counts and limits that
 // were not kept.
 #include <algorithm>
+#include <iterator>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -48,31 +49,41 @@ Status Rewriter::check_count(RuleId rule, const CountBound& bound, std::int64_t 
 // the sake of the message.
 void Rewriter::look_closer(const std::vector<RuleId>& rules) {
   static constexpr std::size_t most_nodes = 64, most_matches = 4;
-  if (rules.empty()) return;
+  std::vector<RuleId> patterns;
+  std::copy_if(rules.begin(), rules.end(), std::back_inserter(patterns),
+               [&](RuleId id) { return rules_[id].root.kind == Root::Kind::Pattern; });
+  if (patterns.empty()) return;
+  const RuleProgram program = compile_program(rules_, patterns);
   std::unordered_map<Symbol, std::vector<NodeId>> by_type;
+  for (const Symbol& type : program.root_types())
+    by_type[type];
   for (std::uint32_t i = 0; i < model_.node_capacity(); ++i) {
     const GraphNode& node = model_.node(NodeId{i});
     if (!node.alive) continue;
-    auto& list = by_type[node.type];
-    if (list.size() < most_nodes) list.push_back({i});
+    const auto list = by_type.find(node.type);
+    if (list != by_type.end() && list->second.size() < most_nodes) list->second.push_back({i});
   }
-  for (const RuleId id : rules) {
-    if (rules_[id].root.kind != Root::Kind::Pattern) continue;
-    const RuleId alone[] = {id};
-    const RuleProgram program = compile_program(rules_, alone);
-    std::vector<std::pair<int, NodeId>> near;
-    for (const Symbol& type : program.root_types()) {
-      const auto found = by_type.find(type);
-      if (found == by_type.end()) continue;
-      for (const NodeId node : found->second) {
-        if (!program.has_root(model_.node(node))) continue;
-        near.emplace_back(program.closeness(model_, node, &matcher_.constness()), node);
+  // The nearest nodes of each rule, the nearest first; of equally near ones the first.
+  using Near = std::pair<int, NodeId>;
+  const auto nearer = [](const Near& a, const Near& b) {
+    return a.first != b.first ? a.first > b.first : a.second.index < b.second.index;
+  };
+  std::vector<std::vector<Near>> near(rules_.rules.size());
+  std::vector<std::pair<RuleId, int>> found;
+  for (const Symbol& type : program.root_types()) {
+    for (const NodeId node : by_type[type]) {
+      program.closeness(model_, node, &matcher_.constness(), found);
+      for (const auto& [id, closeness] : found) {
+        auto& list = near[id.index];
+        const Near here{closeness, node};
+        if (list.size() == most_matches && !nearer(here, list.back())) continue;
+        list.insert(std::upper_bound(list.begin(), list.end(), here, nearer), here);
+        if (list.size() > most_matches) list.pop_back();
       }
     }
-    std::stable_sort(near.begin(), near.end(),
-                     [](const auto& a, const auto& b) { return a.first > b.first; });
-    if (near.size() > most_matches) near.resize(most_matches);
-    for (const auto& [closeness, node] : near) {
+  }
+  for (const RuleId id : patterns) {
+    for (const auto& [closeness, node] : near[id.index]) {
       NearMiss miss;
       if (!matcher_.match(id, node, &miss) && miss.matched > 0) keep(std::move(miss));
     }

@@ -71,12 +71,13 @@ class Rewriter {
   std::vector<std::uint8_t> pending_;  // nodes to be visited
   NodeId resume_;                      // the first node that the last firing made
   std::vector<RuleId> candidates_;
-  std::size_t depth_ = 2;       // how far below a change a root may stand
-  std::size_t most_uses_ = 64;  // a value with more cannot lie inside of a match
-  bool counts_uses_ = false;    // some rule asks how often a value is used
-  bool all_plain_ = false;      // what a rule of the phase sees lies within `depth_`
-  bool turned_down_ = false;    // a match whose types could not be proven, yet
-  bool constant_made_ = false;  // in this phase: what is a constant may have changed anywhere
+  std::size_t depth_ = 2;             // how far below a change a root may stand
+  std::size_t most_uses_ = 64;        // a value with more cannot lie inside of a match
+  bool counts_uses_ = false;          // some rule asks how often a value is used
+  bool all_plain_ = false;            // what a rule of the phase sees lies within `depth_`
+  bool turned_down_ = false;          // a match whose types could not be proven, yet
+  bool constant_made_ = false;        // in this phase: what is a constant may have changed anywhere
+  std::vector<NodeId> open_, below_;  // while mark() goes down
   std::vector<std::uint32_t> stamps_;  // of nodes: the last `stamp_` that met them
   std::uint32_t stamp_ = 0;
   std::vector<RuleId> maker_;                                         // of nodes that a firing made

@@ -4,33 +4,19 @@
 #include <algorithm>
 
 namespace rulec {
+
+static constexpr std::uint64_t gap = std::uint64_t{1} << 32;  // between keys
+
 namespace {
 
+// A node of which not all that it reads has been looked at: operands, then the results of bodies.
 struct Frame {
   NodeId node;
-  std::size_t next = 0;  // what it reads is looked at from here on
+  std::span<const ValueId> reads;
+  std::uint32_t bodies = 0;  // whose results are or were `reads`
 };
 
 }  // namespace
-
-// What a node reads: its operands, then the results of its bodies. False past the last.
-static bool read_of(const Model& model, NodeId id, std::size_t at, ValueId& value) {
-  const GraphNode& node = model.node(id);
-  if (at < node.inputs.size()) {
-    value = node.inputs[at];
-    return true;
-  }
-  at -= node.inputs.size();
-  for (const GraphId body : model.bodies(id)) {
-    const auto& outputs = model.graph(body).outputs;
-    if (at < outputs.size()) {
-      value = outputs[at];
-      return true;
-    }
-    at -= outputs.size();
-  }
-  return false;
-}
 
 // Post-order from the graph's outputs: what a node reads stands before it.
 VisitOrder::VisitOrder(const Model& model) {
@@ -38,22 +24,28 @@ VisitOrder::VisitOrder(const Model& model) {
   std::vector<NodeId> order;
   order.reserve(model.live_nodes());
   std::vector<Frame> open;
+  const auto enter = [&](NodeId node) {
+    if (!node || seen[node.index] != 0) return;
+    seen[node.index] = 1;
+    open.push_back({node, model.node(node).inputs});
+  };
   const auto walk = [&](NodeId start) {
-    if (!start || seen[start.index] != 0) return;
-    seen[start.index] = 1;
-    open.push_back({start});
+    enter(start);
     while (!open.empty()) {
       Frame& top = open.back();
-      ValueId value;
-      if (!read_of(model, top.node, top.next++, value)) {
-        order.push_back(top.node);
-        open.pop_back();
+      if (!top.reads.empty()) {
+        const ValueId value = top.reads.front();
+        top.reads = top.reads.subspan(1);
+        if (value) enter(model.value(value).producer);
         continue;
       }
-      const NodeId producer = value ? model.value(value).producer : NodeId{};
-      if (!producer || seen[producer.index] != 0) continue;
-      seen[producer.index] = 1;
-      open.push_back({producer});
+      const std::vector<GraphId> bodies = model.bodies(top.node);
+      if (top.bodies < bodies.size()) {
+        top.reads = model.graph(bodies[top.bodies++]).outputs;
+        continue;
+      }
+      order.push_back(top.node);
+      open.pop_back();
     }
   };
   for (const ValueId output : model.graph(model.main()).outputs) {
@@ -76,18 +68,18 @@ VisitOrder::VisitOrder(const Model& model) {
 
   next_.resize(model.node_capacity());
   previous_.resize(model.node_capacity());
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    if (i == 0) first_ = order[i];
-    if (i > 0) {
-      next_[order[i - 1].index] = order[i];
-      previous_[order[i].index] = order[i - 1];
-    }
+  keys_.resize(model.node_capacity());
+  NodeId last;
+  std::uint64_t key = 0;
+  for (const NodeId node : order) {
+    (last ? next_[last.index] : first_) = node;
+    previous_[node.index] = last;
+    keys_[node.index] = key += gap;
+    last = node;
   }
-  number();
 }
 
 void VisitOrder::number() {
-  static constexpr std::uint64_t gap = std::uint64_t{1} << 32;
   keys_.resize(next_.size());
   std::uint64_t key = 0;
   for (NodeId at = first_; at; at = next_[at.index])

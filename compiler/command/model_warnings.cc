@@ -2,6 +2,7 @@
 #include "compiler/command/model_warnings.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -28,10 +29,12 @@ std::vector<std::string> model_warnings(const Model& model) {
         "unknown and rules may not fire; --opset {} converts it first",
         opset, oldest_opset, newest, opset < oldest_opset ? oldest_opset : newest));
   }
+  std::unordered_set<Symbol> known;
   for (std::uint32_t i = 0; i < model.node_capacity(); ++i) {
     const GraphNode& node = model.node(NodeId{i});
-    if (!node.alive || !node.domain.empty() || !ops.versions("", node.type).empty() ||
-        is_local(model, node)) {
+    if (!node.alive || !node.domain.empty() || known.contains(node.type)) continue;
+    if (!ops.versions("", node.type).empty() || is_local(model, node)) {
+      known.insert(node.type);
       continue;
     }
     const auto near = ops.similar("", node.type);
