@@ -114,6 +114,64 @@ static bool concat_in_place(Lowering& l, NodeId node, const Shape& to) {
   return true;
 }
 
+// Whether an axis and those before it are no more than its own: a part of it lies together.
+static bool is_outermost(const Shape& from, std::size_t axis) {
+  return std::all_of(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(axis),
+                     [](std::int64_t d) { return d == 1; });
+}
+
+// The same of row-major operands that lie one behind the other in the result; those that cannot be
+// made there are copied.
+static bool concat_end_to_end(Lowering& l, NodeId node, const Shape& to, std::size_t axis) {
+  const GraphNode& n = l.model.node(node);
+  // A value lies at a multiple of four bytes.
+  if (!is_outermost(to, axis) || element_bytes(l, n.outputs[0]) < 4) return false;
+  std::vector<Index> roots;
+  bool any = false;
+  for (ValueId x : n.inputs) {
+    const Index v = l.plain(x);
+    const Index root = l.value(v).alias_of == no_value ? v : l.value(v).alias_of;
+    const Value& r = l.value(root);
+    const bool fits = r.storage == Storage::Arena && r.layout == Layout::Plain &&
+                      r.dtype == l.value(v).dtype &&
+                      element_count(*r.dims) == element_count(*l.shape(x)) && !l.is_shared(root) &&
+                      l.maker(root) && std::find(roots.begin(), roots.end(), root) == roots.end();
+    roots.push_back(fits ? root : no_value);
+    any = any || fits;
+  }
+  if (!any) return false;
+  const ValueId y = n.outputs[0];
+  const Index out = l.add_arena(y, Layout::Plain);
+  bool copies = false;
+  std::int64_t at = 0;
+  for (std::size_t i = 0; i < roots.size(); ++i) {
+    const ValueId x = n.inputs[i];
+    const Shape s = *l.shape(x);
+    const std::int64_t offset = at * element_bytes(l, y);
+    at += element_count(s);
+    if (roots[i] != no_value) {
+      l.value(roots[i]).alias_of = out;
+      l.value(roots[i]).alias_offset = offset;
+      l.adopt_aliases(roots[i], out);
+      continue;
+    }
+    CopyParameters head;
+    head.rank = 1;
+    head.parts = 1;
+    head.element_bytes = element_bytes(l, y);
+    const CopyPart part = part_of({element_count(s)}, {1}, {1});
+    const Index source = l.plain(x), place = l.add_alias(out, l.model.value(x).name, s, offset);
+    Operation& op = l.add(Opcode::Copy, node, {source}, {place});
+    op.set(head);
+    op.parameters.append(reinterpret_cast<const char*>(&part), sizeof part);
+    copies = true;
+  }
+  l.bind(y, out);
+  l.report(node, copies ? "Copy" : "",
+           copies ? "some operands are made in place" : "its operands are made in place");
+  return true;
+}
+
 // Joined as [N,H,W,C], where all operands lie so.
 static bool concat_channels_last(Lowering& l, NodeId node, const Shape& to, std::size_t axis) {
   const GraphNode& n = l.model.node(node);
@@ -156,6 +214,7 @@ static bool lower_concat(Lowering& l, NodeId node, const Shape& to) {
   }
   if (to.size() == 4 && *axis == 1 && concat_in_place(l, node, to)) return true;
   if (to.size() == 4 && concat_channels_last(l, node, to, *axis)) return true;
+  if (concat_end_to_end(l, node, to, *axis)) return true;
   const auto out = strides_of(to);
   std::vector<CopyPart> parts;
   std::vector<Index> inputs;
@@ -191,6 +250,14 @@ static bool view_of_channels(Lowering& l, ValueId x, ValueId y, std::int64_t fir
   return true;
 }
 
+// Elements that lie together in a row-major value, from the `first` on, need no copy.
+static bool view_of_elements(Lowering& l, ValueId x, ValueId y, std::int64_t first) {
+  const Index whole = l.plain(x);
+  if (l.value(whole).storage != Storage::Arena || element_bytes(l, y) < 4) return false;
+  l.bind(y, l.add_alias(whole, l.model.value(y).name, *l.shape(y), first * element_bytes(l, y)));
+  return true;
+}
+
 static bool lower_slice(Lowering& l, NodeId node, const Shape& from, const Shape& to) {
   const GraphNode& n = l.model.node(node);
   if (from.size() > kernels::max_copy_rank) return l.refuse("an odd rank");
@@ -198,17 +265,23 @@ static bool lower_slice(Lowering& l, NodeId node, const Shape& from, const Shape
   if (!all) return l.refuse("places that are not constant");
   auto in = strides_of(from);
   std::int64_t offset = 0, channel = -1, cuts = 0;
+  bool together = true;
   for (const AxisCut& cut : *all) {
     offset += cut.start * in[cut.axis];
     in[cut.axis] *= cut.step;
     if (to[cut.axis] != from[cut.axis] || cut.step != 1) {
       ++cuts;
       channel = cut.axis == 1 && cut.step == 1 ? cut.start : -1;
+      together = cut.step == 1 && is_outermost(from, cut.axis);
     }
   }
   const ValueId x = n.inputs[0], y = n.outputs[0];
   if (cuts == 1 && channel >= 0 && from.size() == 4 && l.is_f32(x) &&
       view_of_channels(l, x, y, channel)) {
+    l.report(node, "", "a view");
+    return true;
+  }
+  if (cuts == 1 && together && !l.only_blocked(x) && view_of_elements(l, x, y, offset)) {
     l.report(node, "", "a view");
     return true;
   }
@@ -233,7 +306,8 @@ static bool lower_split(Lowering& l, NodeId node, const Shape& from) {
     const Shape to = *l.shape(y);
     const bool view =
         *axis == 1 && from.size() == 4 && l.is_f32(y) && view_of_channels(l, n.inputs[0], y, at);
-    if (!view) {
+    if (!view &&
+        !(is_outermost(from, *axis) && view_of_elements(l, n.inputs[0], y, at * in[*axis]))) {
       CopyParameters head;
       head.rank = static_cast<std::uint32_t>(from.size());
       const Index source = l.plain(n.inputs[0]);
@@ -283,6 +357,10 @@ static bool lower_gather(Lowering& l, NodeId node, const Shape& from, const Shap
   if (index && index->size() == 1) {  // a slice
     const std::int64_t i = index->integer(0);
     const std::int64_t at = (i < 0 ? i + from[*axis] : i) * inner;
+    if (outer == 1 && view_of_elements(l, x, y, at)) {
+      l.report(node, "", "a view");
+      return true;
+    }
     CopyParameters head;
     head.rank = 2;
     const Index source = l.plain(x);

@@ -174,6 +174,46 @@ TEST_F(Kernels, JoinedSlicesOfAnImageAreReadWhereTheyLie) {
   }
 }
 
+// Parts that lie together are views, and what is joined end to end is made there.
+TEST_F(Kernels, PartsThatLieTogetherAreNotCopied) {
+  for (int trial = 0; trial < 24; ++trial) {
+    Model m = start();
+    const std::int64_t parts = pick(2, 4), rows = pick(1, 9), columns = pick(1, 21);
+    const ValueId x = input(m, {rows, parts, columns});
+    const ValueId turned = node(m, "Transpose", {x}, {{"perm", Integers{1, 0, 2}}});
+    std::vector<ValueId> pieces;
+    if (trial % 3 == 2) {
+      const NodeId split = m.add_node(
+          m.main(), {.name = m.fresh_node_name("Split"),
+                     .type = "Split",
+                     .inputs = {turned, integers(m, Integers(static_cast<std::size_t>(parts), 1))},
+                     .output_count = static_cast<std::uint32_t>(parts),
+                     .attributes = Attributes(std::vector<Attribute>{{"axis", std::int64_t{0}}})});
+      for (const ValueId piece : m.node(split).outputs)
+        pieces.push_back(piece);
+    }
+    for (std::int64_t i = 0; pieces.size() < static_cast<std::size_t>(parts); ++i) {
+      if (trial % 3 == 0) {
+        const ValueId piece = node(m, "Gather", {turned, weight(m, Tensor::scalar(i))});
+        pieces.push_back(node(m, "Unsqueeze", {piece, integers(m, {0})}));
+      } else {
+        pieces.push_back(
+            node(m, "Slice", {turned, integers(m, {i}), integers(m, {i + 1}), integers(m, {0})}));
+      }
+    }
+    for (ValueId& piece : pieces) {
+      if (pick(0, 2)) piece = node(m, pick(0, 1) ? "Relu" : "Exp", {piece});
+    }
+    if (trial % 4 == 1) pieces.push_back(weight(m, uniform({2, rows, columns})));
+    if (trial % 4 == 2) pieces.push_back(input(m, {1, rows, columns}));
+    if (trial % 4 == 3) pieces.push_back(pieces[0]);
+    std::shuffle(pieces.begin(), pieces.end(), random_);
+    ValueId y = node(m, "Concat", pieces, {{"axis", std::int64_t{0}}});
+    if (trial % 2) y = node(m, "Mul", {y, y});
+    check(m, y, "", fmt::format("{} parts of {}x{}, trial {}", parts, rows, columns, trial));
+  }
+}
+
 TEST_F(Kernels, WinogradInBothForms) {
   const auto form_of = [](const Model& m, Optimize optimize) {
     BuildOptions options;
