@@ -163,15 +163,29 @@ void NetworkMaker::step() {
   }
 }
 
-void open_batch(Model& model) {
-  for (const ValueId id : model.graph(model.main()).inputs)
-    (*model.value(id).type.dims)[0] = {.symbol = "N"};
+static void follow_inputs(Model& model) {
   for (std::uint32_t i = 0; i < model.value_capacity(); ++i) {
     GraphValue& value = model.value(ValueId{i});
     if (value.alive && value.producer) value.type = {};
   }
   std::vector<std::string> warnings;
   infer_types(model, warnings);
+}
+
+void open_batch(Model& model) {
+  for (const ValueId id : model.graph(model.main()).inputs)
+    (*model.value(id).type.dims)[0] = {.symbol = "N"};
+  follow_inputs(model);
+}
+
+void open_some(Model& model, Random& random) {
+  const bool named = random.below(2) == 0;
+  for (const ValueId id : model.graph(model.main()).inputs) {
+    for (Dim& dim : *model.value(id).type.dims)
+      if (random.below(3) == 0)
+        dim = {.symbol = named ? fmt::format("d{}", dim.size) : std::string()};
+  }
+  follow_inputs(model);
 }
 
 Model random_network(Random& random, int nodes) {

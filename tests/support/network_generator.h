@@ -19,5 +19,7 @@ Model random_network(Random& random, int nodes);
 
 // Makes the inputs' first dimension the name `N`; the types of computed values follow.
 void open_batch(Model& model);
+// Makes any of the inputs' dimensions open; equal ones get one name, or all none.
+void open_some(Model& model, Random& random);
 
 }  // namespace rulec::test
