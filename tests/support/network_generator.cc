@@ -17,6 +17,7 @@ Model NetworkMaker::make(int nodes) {
   model_.opset_imports = {{"", opset_}};
   model_.graph(model_.main()).name = "network";
   chain_ = coin();
+  large_ = coin(12);
   const std::int64_t batch = coin(3) ? 2 : 1;
   for (std::int64_t i = coin(3) ? 2 : 1; i > 0; --i)
     values_.push_back(model_.add_input(model_.main(), model_.fresh_value_name("x"),
@@ -31,6 +32,7 @@ Model NetworkMaker::make(int nodes) {
 
 Shape NetworkMaker::first_shape(std::int64_t batch) {
   constexpr std::int64_t channels[] = {1, 2, 3, 4, 8, 12, 16, 17, 24, 32, 40};
+  if (large_) return {1, coin() ? 3 : channels[below(11)], between(40, 80), between(40, 80)};
   if (coin(4)) return {batch, between(1, 12), 8 * between(1, 5)};
   if (coin(8)) return {batch, between(1, 40)};
   return {batch, channels[below(11)], between(1, 14), between(1, 18)};
@@ -74,7 +76,7 @@ std::optional<ValueId> NetworkMaker::node(const char* type, std::vector<ValueId>
   const bool usable = std::all_of(outputs.begin(), outputs.end(), [&](ValueId v) {
     const auto found = model_.value(v).type.static_shape();
     const std::int64_t size = found ? element_count(*found) : 0;
-    return size > 0 && size < 40000 && !found->empty();
+    return size > 0 && size < (large_ ? 400000 : 40000) && !found->empty();
   });
   if (!inferred || !usable) {
     model_.remove_node(id);

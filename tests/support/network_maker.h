@@ -86,6 +86,7 @@ class NetworkMaker {
   Model model_;
   std::int64_t opset_ = 17;
   bool chain_ = false;  // most nodes read what was made last, as what rules match does
+  bool large_ = false;  // enough for several threads, and for kernels that want much to do
   int made_ = 0;
   std::vector<ValueId> values_;
 };
