@@ -19,23 +19,26 @@ struct Member {
 }  // namespace
 
 // What a member's captures must agree in with the others of its cluster, besides the value that it
-// is grouped by: the attributes that stand for all (`..a`).
-static bool same_rest(const RuleSet& rules, PatternId pattern, const Member& a, const Member& b) {
-  const SlotId slot = rules[pattern].rest_attributes;
+// is grouped by: the attributes that stand for all (`..a`). What is absent counts as its default.
+static bool same_rest(const Model& model, const OpTable& ops, SlotId slot, const Member& a,
+                      const Member& b) {
   if (!slot) return true;
   const auto* one = std::get_if<std::vector<Attribute>>(&a.bindings[slot.index].held);
   const auto* two = std::get_if<std::vector<Attribute>>(&b.bindings[slot.index].held);
   if (!one || !two) return one == two;
-  // Absent counts as the default: compared by what the node is known to have.
-  const auto covered = [&](const std::vector<Attribute>& from, const std::vector<Attribute>& in) {
+  const auto covered = [&](const std::vector<Attribute>& from, const std::vector<Attribute>& in,
+                           NodeId node) {
     return std::all_of(from.begin(), from.end(), [&](const Attribute& attribute) {
       const auto at = std::find_if(in.begin(), in.end(), [&](const Attribute& other) {
         return other.name == attribute.name;
       });
-      return at != in.end() && same_attribute(at->value, attribute.value);
+      if (at != in.end()) return same_attribute(at->value, attribute.value);
+      const AttributeFact fact = attribute_of(model, ops, node, attribute.name);
+      return fact.state == AttributeFact::State::Known &&
+             same_attribute(fact.value, attribute.value);
     });
   };
-  return covered(*one, *two) && covered(*two, *one);
+  return covered(*one, *two, b.node) && covered(*two, *one, a.node);
 }
 
 static Match cluster_match(const Rule& rule, RuleId id, const std::vector<Member>& members,
@@ -94,7 +97,8 @@ std::vector<Match> find_clusters(const Model& model, const RuleSet& rules, const
     }
     if (!key) continue;
     const auto at = std::find_if(groups.begin(), groups.end(), [&](const auto& group) {
-      return group.first == key && same_rest(rules, pattern, group.second.front(), member);
+      return group.first == key &&
+             same_rest(model, ops, rules[pattern].rest_attributes, group.second.front(), member);
     });
     if (at == groups.end()) {
       groups.emplace_back(key, std::vector<Member>{});
