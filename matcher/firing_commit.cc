@@ -240,6 +240,8 @@ static bool is_unused(const Model& model, NodeId id) {
 void Replacer::sweep(Draft& draft, FiringResult& result) {
   std::vector<NodeId> open(draft.match.nodes.begin(), draft.match.nodes.end());
   open.insert(open.end(), draft.movers.begin(), draft.movers.end());
+  result.firing.removed.reserve(open.size());
+  result.touched.reserve(2 * open.size());
   while (!open.empty()) {
     const NodeId id = open.back();
     open.pop_back();

@@ -215,7 +215,7 @@ std::uint32_t RuleProgram::child_for(std::uint32_t node, const Test& test) {
     const Symbol domain(own ? std::string_view() : std::string_view(test.answer).substr(0, split));
     const Symbol type(own ? std::string_view(test.answer)
                           : std::string_view(test.answer).substr(split + 2));
-    fan->by_operator.emplace(key_of(domain, type), fresh);
+    fan->by_operator.emplace_back(key_of(domain, type), fresh);
   } else if (test.probe.what == Probe::What::Operands) {
     fan->at_least.emplace_back(std::stoul(test.answer), fresh);
   } else if (test.probe.what == Probe::What::Number) {
@@ -304,8 +304,10 @@ void RuleProgram::follow(const Model& model, NodeId node, const Fan& fan, Constn
     case Probe::What::Operator: {
       const std::size_t from = open.size();
       for (std::size_t i = 0; i < ends.count; ++i) {
-        const auto child = fan.by_operator.find(key_of(model.node(ends[i])));
-        if (child != fan.by_operator.end()) push_new(open, from, child->second);
+        const std::uint64_t key = key_of(model.node(ends[i]));
+        for (const auto& [wanted, child] : fan.by_operator) {
+          if (wanted == key) push_new(open, from, child);
+        }
       }
       break;
     }

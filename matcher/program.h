@@ -68,9 +68,9 @@ class RuleProgram {
   struct Fan {
     Probe probe;
     std::unordered_map<std::string, std::uint32_t> by_answer;
-    std::unordered_map<std::uint64_t, std::uint32_t> by_operator;  // What::Operator
-    std::vector<std::pair<std::size_t, std::uint32_t>> at_least;   // What::Operands
-    std::vector<std::pair<double, std::uint32_t>> by_number;       // What::Number, ascending
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> by_operator;  // What::Operator: a few
+    std::vector<std::pair<std::size_t, std::uint32_t>> at_least;       // What::Operands
+    std::vector<std::pair<double, std::uint32_t>> by_number;           // What::Number, ascending
   };
   struct TreeNode {
     std::vector<Fan> fans;
