@@ -15,6 +15,7 @@ enum class Family : std::uint8_t {
   Arithmetic,  // broadcast, element type of operand 0
   Comparison,  // broadcast, bool
   MatMul,
+  FusedMatMul,
   Transpose,
   Reduction,
   Softmax,
@@ -43,6 +44,7 @@ static const Entry* entry_of(const GraphNode& node) {
     Table out;
     for (const char* type : {"Gelu", "FastGelu", "QuickGelu"})
       out.emplace(&Symbol(type).str(), Entry{Family::Same, 1});
+    out.emplace(&Symbol("FusedMatMul").str(), Entry{Family::FusedMatMul, 1});
     return out;
   }();
   static const Table tabular = {
@@ -184,6 +186,20 @@ static std::optional<Type> matmul(const Type& a, const Type& b) {
   if (left.size() > 1) dims.push_back(left[left.size() - 2]);
   if (right.size() > 1) dims.push_back(right.back());
   return made(a.dtype, std::move(dims));
+}
+
+// As the generic kernel reads a stack: rows in front (transBatch), the last axes swapped (trans).
+static std::optional<Type> fused_matmul(const GraphNode& node, Type a, Type b) {
+  const auto stack = [&](Type& type, std::string_view batch, std::string_view turned) {
+    if (type.dims->size() < 2) return false;
+    std::vector<Dim>& dims = *type.dims;
+    if (node.attributes.integer(batch, 0) != 0)
+      std::rotate(dims.begin(), dims.begin() + 1, dims.end() - 1);
+    if (node.attributes.integer(turned, 0) != 0) std::swap(dims.back(), dims[dims.size() - 2]);
+    return true;
+  };
+  if (!stack(a, "transBatchA", "transA") || !stack(b, "transBatchB", "transB")) return std::nullopt;
+  return matmul(a, b);
 }
 
 static std::optional<Type> transpose(const GraphNode& node, const Type& from) {
@@ -407,6 +423,8 @@ std::optional<Type> type_of_result(const Model& model, const GraphNode& node, in
       return b() != nullptr ? broadcast(*a, *b(), DType::Bool) : std::nullopt;
     case Family::MatMul:
       return b() != nullptr ? matmul(*a, *b()) : std::nullopt;
+    case Family::FusedMatMul:
+      return b() != nullptr ? fused_matmul(node, *a, *b()) : std::nullopt;
     case Family::Transpose:
       return operands == 1 ? transpose(node, *a) : std::nullopt;
     case Family::Reduction:

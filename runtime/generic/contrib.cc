@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 #include "runtime/generic/elements.h"
 #include "runtime/generic/families.h"
@@ -104,19 +105,20 @@ static Result<Outputs> fused_mat_mul(const Call& call) {
     return make_error("{}{} and {}{} are not two matrices", name(a.dtype()), to_string(a.shape()),
                       name(b.dtype()), to_string(b.shape()));
   }
-  if (call.attributes.integer("transBatchA", 0) != 0 ||
-      call.attributes.integer("transBatchB", 0) != 0) {
-    return make_error("transBatchA and transBatchB are not supported");
-  }
-  const auto turned = [](const Tensor& in) {
-    Integers order;
-    for (std::size_t i = 0; i < in.rank(); ++i)
-      order.push_back(static_cast<std::int64_t>(i));
-    std::swap(order[in.rank() - 1], order[in.rank() - 2]);
-    return transposed(in, order);
+  // A stack that is stored with its first axis of rows (transBatch) in front, its last two axes the
+  // other way round (trans), or both.
+  const auto stacked = [](const Tensor& in, bool rows_first, bool turned) {
+    Integers order(in.rank());
+    std::iota(order.begin(), order.end(), 0);
+    if (rows_first) std::rotate(order.begin(), order.begin() + 1, order.end() - 1);
+    if (turned) std::swap(order[in.rank() - 1], order[in.rank() - 2]);
+    return rows_first || turned ? transposed(in, order) : in;
   };
-  if (call.attributes.integer("transA", 0) != 0) a = turned(a);
-  if (call.attributes.integer("transB", 0) != 0) b = turned(b);
+  const auto asked = [&](const char* attribute) {
+    return call.attributes.integer(attribute, 0) != 0;
+  };
+  a = stacked(a, asked("transBatchA"), asked("transA"));
+  b = stacked(b, asked("transBatchB"), asked("transB"));
   const std::int64_t m = a.dim(a.rank() - 2), k = a.dim(a.rank() - 1), n = b.dim(b.rank() - 1);
   const auto batch =
       broadcast(std::span(a.shape()).first(a.rank() - 2), std::span(b.shape()).first(b.rank() - 2));

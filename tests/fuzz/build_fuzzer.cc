@@ -26,9 +26,11 @@ static double distance(const Tensor& want, const Tensor& got) {
   if (want.shape() != got.shape()) return 1e9;
   double scale = 1, most = 0;
   for (std::int64_t i = 0; i < want.size(); ++i)
-    scale = std::max(scale, std::abs(want.number(i)));
+    if (std::isfinite(want.number(i))) scale = std::max(scale, std::abs(want.number(i)));
   for (std::int64_t i = 0; i < want.size(); ++i) {
-    const double off = std::abs(want.number(i) - got.number(i));
+    const double a = want.number(i), b = got.number(i);
+    if (a == b || (std::isnan(a) && std::isnan(b))) continue;  // means of nothing
+    const double off = std::abs(a - b);
     most = std::max(most, std::isnan(off) ? 1e9 : off);
   }
   return most / (3e-4 * scale);

@@ -218,6 +218,30 @@ TEST(TypeRules, ASliceOfAllOfAnAxisKeepsItsName) {
   EXPECT_EQ(text({1}, {2}, {1}), "f32[n,1,5]");
 }
 
+TEST(TypeRules, StacksOfAFusedProduct) {
+  Model model;
+  const auto result = [&](const Shape& a, const Shape& b, const Attributes& attributes) {
+    const ValueId x = model.add_input(model.main(), model.fresh_value_name("x"),
+                                      Type::tensor(DType::F32, a)),
+                  y = model.add_input(model.main(), model.fresh_value_name("y"),
+                                      Type::tensor(DType::F32, b));
+    const NodeId node = model.add_node(model.main(), {.domain = "com.microsoft",
+                                                      .type = "FusedMatMul",
+                                                      .inputs = {x, y},
+                                                      .attributes = attributes});
+    const auto type = type_of_result(model, model.node(node), 1);
+    return type ? to_string(*type) : "left to ONNX";
+  };
+  const std::int64_t yes = 1;
+  EXPECT_EQ(result({2, 3, 4}, {2, 4, 5}, {}), "f32[2,3,5]");
+  EXPECT_EQ(result({2, 4, 3}, {5, 4}, Attributes({{"transA", yes}, {"transB", yes}})),
+            "f32[2,3,5]");
+  EXPECT_EQ(result({3, 2, 4}, {2, 4, 5}, Attributes({{"transBatchA", yes}})), "f32[2,3,5]");
+  EXPECT_EQ(result({2, 6, 3, 4}, {5, 2, 6, 4}, Attributes({{"transBatchB", yes}, {"transB", yes}})),
+            "f32[2,6,3,5]");
+  EXPECT_EQ(result({3, 2, 4}, {2, 4, 5}, {}), "left to ONNX");
+}
+
 TEST(TypeRules, FeaturesAreAsManyAsTheirIndices) {
   Model model;
   const auto result = [&](const Type& x, const Type& indices) {

@@ -157,5 +157,28 @@ TEST(GenericEinsum, DiagonalsTracesAndEllipsis) {
             (Shape{3, 2, 4}));
 }
 
+// The same product of stacks, each stored in every way that the flags tell of.
+TEST(Products, StacksOfAFusedProduct) {
+  const Tensor a = varied({2, 3, 4, 5}, 1), b = varied({2, 3, 5, 6}, 2);
+  const auto product = [](const Tensor& x, const Tensor& y, std::vector<std::int64_t> flags) {
+    KernelCall call("FusedMatMul", 1, "com.microsoft");
+    call.input(x).input(y).integer("transA", flags[0]).integer("transBatchA", flags[1]);
+    return call.integer("transB", flags[2]).integer("transBatchB", flags[3]).run()[0].tensor();
+  };
+  const auto stored = [](const Tensor& t, std::int64_t turned, std::int64_t rows_first) {
+    Integers order = turned != 0 ? Integers{0, 1, 3, 2} : Integers{0, 1, 2, 3};
+    if (rows_first != 0) order = {order[2], order[0], order[1], order[3]};
+    return apply("Transpose", 13, {t}, {{"perm", order}});
+  };
+  const Tensor plain = apply("MatMul", 13, {a, b});
+  for (std::int64_t bits = 0; bits < 16; ++bits) {
+    const std::vector<std::int64_t> flags = {bits & 1, bits >> 1 & 1, bits >> 2 & 1, bits >> 3};
+    const Tensor got = product(stored(a, flags[0], flags[1]), stored(b, flags[2], flags[3]), flags);
+    EXPECT_EQ(got.shape(), plain.shape());
+    for (std::int64_t i = 0; i < got.size(); ++i)
+      EXPECT_NEAR(got.number(i), plain.number(i), 1e-12) << bits;
+  }
+}
+
 }  // namespace
 }  // namespace rulec::generic
