@@ -131,7 +131,7 @@ static void copy_part(const KernelCall& call, const CopyPart& part, std::uint32_
     }
     copy_plane(in + from, out + to, n);
   };
-  if (plane * planes < 16384) {
+  if (plane * planes < 65536) {
     for (std::int64_t i = 0; i < planes; ++i)
       run(i);
   } else if (planes >= 8) {
