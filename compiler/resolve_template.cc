@@ -281,9 +281,13 @@ void Resolver::resolve_template(const ast::Template& source, TemplateId id) {
     to.slot = bind_slot(parameter.name.text, SlotKind::Parameter, parameter.name.span);
     out.parameters.push_back(std::move(to));
   }
-  Rule clauses;
-  resolve_clauses(source.clauses, clauses);
-  refuse_rule_clauses(source.clauses, "a template");
+  const auto clauses_of = [&](const std::vector<ast::Clause>& list, std::string_view owner) {
+    Rule held;
+    resolve_clauses(list, held);
+    refuse_rule_clauses(list, owner);
+    return held;
+  };
+  Rule clauses = clauses_of(source.clauses, "a template");
   out.where = std::move(clauses.where);
   out.lets = std::move(clauses.lets);
   out.assuming = std::move(clauses.assuming);
@@ -292,9 +296,7 @@ void Resolver::resolve_template(const ast::Template& source, TemplateId id) {
   for (const ast::Template::Body& alternative : source.bodies) {
     const auto names = scope_.names;  // locals of one body are not seen by the next
     TemplateBody body;
-    Rule own;
-    resolve_clauses(alternative.clauses, own);
-    refuse_rule_clauses(alternative.clauses, "a body of a template");
+    Rule own = clauses_of(alternative.clauses, "a body of a template");
     body.where = std::move(own.where);
     body.lets = std::move(own.lets);
     body.assuming = std::move(own.assuming);

@@ -198,7 +198,7 @@ class Model {
   // Adds before `before`, or at the end when it is none.
   NodeId add_node(GraphId graph, NewNode node, NodeId before = {});
   ValueId add_input(GraphId graph, std::string name, Type type);
-  ValueId add_initializer(GraphId graph, std::string name, Tensor tensor);
+  ValueId add_initializer(GraphId graph, std::string name, Tensor tensor);  // typed by it
   void add_output(GraphId graph, ValueId value);
   ValueId add_node_output(NodeId node, std::string name);  // one more output
 

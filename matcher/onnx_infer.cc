@@ -200,7 +200,7 @@ void Inference::node(NodeId id, const Call& call) {
   if (model_.functions.empty()) {
     if (auto type = type_of_result(model_, it, standard_opset_)) {
       if (it.outputs.size() > 1 && it.outputs[1]) {
-        learn(it.outputs[1], {.kind = type->kind, .dtype = DType::I64, .dims = type->dims});
+        learn(it.outputs[1], type_of_indices(*type));
       }
       learn(it.outputs[0], std::move(*type));
       return;

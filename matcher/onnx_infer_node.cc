@@ -90,8 +90,7 @@ Status infer_node_types(Model& model, std::span<const NodeId> nodes) {
     if (has_bodies(node)) continue;
     if (auto type = type_of_result(model, node, opset_of(model, ""))) {
       if (node.outputs.size() > 1 && node.outputs[1]) {
-        model.value(node.outputs[1]).type = {
-            .kind = type->kind, .dtype = DType::I64, .dims = type->dims};
+        model.value(node.outputs[1]).type = type_of_indices(*type);
       }
       model.value(node.outputs[0]).type = std::move(*type);
       continue;

@@ -48,10 +48,8 @@ static std::optional<Tensor> small_enough(const Model& model, ValueId value, std
 static void put_constant(Model& model, ValueId old_value, Tensor tensor) {
   const GraphId graph = model.value(old_value).graph;
   const std::string name = model.value(old_value).name;
-  const Type type = Type::tensor(tensor.dtype(), tensor.shape());
   const ValueId constant =
       model.add_initializer(graph, model.fresh_value_name(name), std::move(tensor));
-  model.value(constant).type = type;
   model.replace_uses(old_value, constant);
   // The two are not there together: the node that gave the old one goes.
   const std::string spare = model.value(constant).name;

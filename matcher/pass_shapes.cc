@@ -59,12 +59,9 @@ ValueId ShapePass::constant_like(ValueId value, const std::vector<std::int64_t>&
   const Shape shape = rank == 0 ? Shape{} : Shape{static_cast<std::int64_t>(numbers.size())};
   Tensor tensor = Tensor::of<std::int64_t>(shape, std::span(numbers));
   if (dtype != DType::I64) tensor = convert(tensor, dtype);
-  const Type type = Type::tensor(dtype, shape);
-  const ValueId constant = model_.add_initializer(
-      model_.value(value).graph, model_.fresh_value_name(model_.value(value).name + "_known"),
-      std::move(tensor));
-  model_.value(constant).type = type;
-  return constant;
+  return model_.add_initializer(model_.value(value).graph,
+                                model_.fresh_value_name(model_.value(value).name + "_known"),
+                                std::move(tensor));
 }
 
 bool ShapePass::to_constant(ValueId value, const SizeList& list) {

@@ -454,4 +454,8 @@ std::optional<Type> type_of_result(const Model& model, const GraphNode& node, in
   return std::nullopt;
 }
 
+Type type_of_indices(const Type& pooled) {
+  return {.kind = pooled.kind, .dtype = DType::I64, .dims = pooled.dims};
+}
+
 }  // namespace rulec

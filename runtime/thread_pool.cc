@@ -15,7 +15,7 @@
 
 namespace rulec {
 
-// About 50 µs: longer than the gap between two operators, shorter than a time slice.
+// About 80 µs: longer than the gap between two operators, shorter than a time slice.
 static constexpr int spin_rounds = 3000;
 
 static void pause_briefly() {

@@ -130,10 +130,8 @@ static bool join_one(Model& model, NodeId id) {
     pads[2 + d] *= step;
     if (kernel[d] > 64 || pads[d] > 64) return false;
   }
-  const Type type = Type::tensor(DType::F32, made.shape());
   const ValueId w = model.add_initializer(
       model.main(), model.fresh_value_name(model.value(n.inputs[1]).name), std::move(made));
-  model.value(w).type = type;
   model.set_input(id, 0, image);
   model.set_input(id, 1, w);
   GraphNode& changed = model.node(id);

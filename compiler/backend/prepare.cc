@@ -103,7 +103,6 @@ static bool fold_constants(Model& model, bool keep_weights) {
       if (is_output) continue;  // an output needs a node that makes it
       const ValueId constant =
           model.add_initializer(main, model.fresh_value_name(model.value(out).name), *value);
-      model.value(constant).type = Type::tensor(value->dtype(), value->shape());
       model.replace_uses(out, constant);
       any = true;
     }
@@ -119,10 +118,8 @@ static void build_in_defaults(Model& model, std::vector<std::string>& warnings) 
   for (ValueId id : inputs) {
     const auto tensor = model.value(id).initializer;
     if (!tensor || model.constant(id)) continue;
-    const Type type = Type::tensor(tensor->dtype(), tensor->shape());
     const ValueId constant =
         model.add_initializer(main, model.fresh_value_name(model.value(id).name), *tensor);
-    model.value(constant).type = type;
     model.replace_uses(id, constant);
     model.remove_input(main, id);
     ++count;
@@ -166,7 +163,6 @@ static void widen_joined_scalars(Model& model) {
       const Tensor wide = model.constant(old)->reshaped({1});
       const ValueId made =
           model.add_initializer(graph, model.fresh_value_name(model.value(old).name), wide);
-      model.value(made).type = Type::tensor(wide.dtype(), wide.shape());
       model.set_input(id, k, made);
     }
   }

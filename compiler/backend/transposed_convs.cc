@@ -63,11 +63,7 @@ static Tensor mirrored(const Tensor& w, std::int64_t groups) {
 }
 
 static ValueId add_constant(Model& model, const std::string& hint, Tensor tensor) {
-  const Type type = Type::tensor(tensor.dtype(), tensor.shape());
-  const ValueId id =
-      model.add_initializer(model.main(), model.fresh_value_name(hint), std::move(tensor));
-  model.value(id).type = type;
-  return id;
+  return model.add_initializer(model.main(), model.fresh_value_name(hint), std::move(tensor));
 }
 
 // x with strides - 1 zeros behind each element along each spatial dimension.

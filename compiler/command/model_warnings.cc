@@ -29,14 +29,12 @@ std::vector<std::string> model_warnings(const Model& model) {
         "unknown and rules may not fire; --opset {} converts it first",
         opset, oldest_opset, newest, opset < oldest_opset ? oldest_opset : newest));
   }
-  std::unordered_set<Symbol> known;
+  std::unordered_set<Symbol> known;  // to ONNX: it is asked once a type
   for (std::uint32_t i = 0; i < model.node_capacity(); ++i) {
     const GraphNode& node = model.node(NodeId{i});
     if (!node.alive || !node.domain.empty() || known.contains(node.type)) continue;
-    if (!ops.versions("", node.type).empty() || is_local(model, node)) {
-      known.insert(node.type);
-      continue;
-    }
+    if (!ops.versions("", node.type).empty()) known.insert(node.type);
+    if (known.contains(node.type) || is_local(model, node)) continue;
     const auto near = ops.similar("", node.type);
     out.push_back(::fmt::format(
         "node `{}`: ONNX has no operator `{}`{}; it is kept, with results of unknown type",

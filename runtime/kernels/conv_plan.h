@@ -2,8 +2,8 @@
 #pragma once
 
 // What the convolution kernels share: a convolution's operands made ready, loops over a part of its
-// rows, which conv.cc and conv_depthwise.cc define, and the store of a
-// tile. Not how work is parted among threads.
+// rows, which conv.cc and conv_depthwise.cc define, and the store of a tile. Not how work is parted
+// among threads.
 
 #include "runtime/kernels.h"
 #include "runtime/kernels/activation.h"

@@ -14,13 +14,6 @@
 
 using namespace rulec;
 
-static Tensor numbers(Random& random, const Shape& of) {
-  Tensor t = Tensor::allocate(DType::F32, of);
-  for (std::int64_t i = 0; i < t.size(); ++i)
-    t.set_number(i, static_cast<float>(random.uniform(-1, 1)));
-  return t;
-}
-
 // How far the numbers are apart, in units of what f32 may do to them; shapes must be equal.
 static double distance(const Tensor& want, const Tensor& got) {
   if (want.shape() != got.shape()) return 1e9;
@@ -71,7 +64,7 @@ static void check(const Model& model, const Engine& engine, const BuildOptions& 
   std::vector<Value> inputs;
   std::string of;
   for (const Shape& shape : shapes) {
-    inputs.emplace_back(numbers(random, shape));
+    inputs.emplace_back(test::uniform(random, shape));
     feeds.emplace_back(model.graph(model.main()).inputs[feeds.size()], inputs.back());
     of += to_string(shape);
   }
@@ -108,7 +101,7 @@ static void check(const Model& model, const Engine& engine, const BuildOptions& 
 static void check_bits(const Model& model, BuildOptions options, Random& random) {
   std::vector<Value> inputs;
   for (const Shape& shape : input_shapes(model))
-    inputs.emplace_back(numbers(random, shape));
+    inputs.emplace_back(test::uniform(random, shape));
   std::vector<Value> want;
   for (const bool fast : {false, true}) {
     options.fast_kernels = fast;
@@ -128,10 +121,7 @@ static void check_bits(const Model& model, BuildOptions options, Random& random)
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
-  std::uint64_t seed = size;
-  for (std::size_t i = 0; i < size; ++i)
-    seed = Random(seed ^ data[i]).bits();
-  Random random(seed);
+  Random random = test::seeded_by(data, size);
   for (int i = 0; i < 4; ++i) {
     Model model = test::random_network(random, static_cast<int>(1 + random.below(16)));
     BuildOptions options;

@@ -44,10 +44,7 @@ static Result<std::vector<Value>> run(const Model& model, std::int64_t batch, st
     Shape shape;
     for (const Dim& dim : *model.value(id).type.dims)
       shape.push_back(dim.known() ? dim.size : batch);
-    Tensor t = Tensor::allocate(DType::F32, shape);
-    for (std::int64_t i = 0; i < t.size(); ++i)
-      t.set_number(i, static_cast<float>(random.uniform(-1, 1)));
-    feeds.emplace_back(id, std::move(t));
+    feeds.emplace_back(id, test::uniform(random, shape));
   }
   return Evaluator(model, {.precision = Precision::Double})
       .run(feeds, model.graph(model.main()).outputs);
@@ -91,10 +88,7 @@ static void check(const Model& before, Std& std, const RewriteOptions& options, 
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   static Std std = compile_std();
-  std::uint64_t seed = size;
-  for (std::size_t i = 0; i < size; ++i)
-    seed = Random(seed ^ data[i]).bits();
-  Random random(seed);
+  Random random = test::seeded_by(data, size);
   for (int i = 0; i < 4; ++i) {
     Model model = test::random_network(random, static_cast<int>(1 + random.below(16)));
     const std::int64_t batch =

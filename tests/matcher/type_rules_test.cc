@@ -168,7 +168,6 @@ static std::optional<Type> sliced(const Type& x, const Ints& starts, const Ints&
     const Shape shape = {static_cast<std::int64_t>(list->size())};
     inputs.push_back(model.add_initializer(model.main(), model.fresh_value_name("i"),
                                            Tensor::of<std::int64_t>(shape, *list)));
-    model.value(inputs.back()).type = Type::tensor(DType::I64, shape);
   }
   const NodeId node =
       model.add_node(model.main(), {.name = "s", .type = "Slice", .inputs = inputs});

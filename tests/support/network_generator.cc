@@ -38,19 +38,22 @@ Shape NetworkMaker::first_shape(std::int64_t batch) {
   return {batch, channels[below(11)], between(1, 14), between(1, 18)};
 }
 
-Tensor NetworkMaker::numbers(const Shape& of, double low, double high) {
-  Tensor t = Tensor::allocate(DType::F32, of);
+Tensor uniform(Random& random, const Shape& shape, double low, double high) {
+  Tensor t = Tensor::allocate(DType::F32, shape);
   for (std::int64_t i = 0; i < t.size(); ++i)
-    t.set_number(i, static_cast<float>(random_.uniform(low, high)));
+    t.set_number(i, static_cast<float>(random.uniform(low, high)));
   return t;
 }
 
+Random seeded_by(const unsigned char* data, std::size_t size) {
+  std::uint64_t seed = size;
+  for (std::size_t i = 0; i < size; ++i)
+    seed = Random(seed ^ data[i]).bits();
+  return Random(seed);
+}
+
 ValueId NetworkMaker::constant(Tensor t) {
-  const Type type = Type::tensor(t.dtype(), t.shape());
-  const ValueId id =
-      model_.add_initializer(model_.main(), model_.fresh_value_name("w"), std::move(t));
-  model_.value(id).type = type;
-  return id;
+  return model_.add_initializer(model_.main(), model_.fresh_value_name("w"), std::move(t));
 }
 
 ValueId NetworkMaker::constant(const Integers& list) {

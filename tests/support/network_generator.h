@@ -13,6 +13,12 @@
 
 namespace rulec::test {
 
+// f32 numbers in [low, high).
+Tensor uniform(Random& random, const Shape& shape, double low = -1, double high = 1);
+
+// The generator for an input of a fuzz target: any bytes are a seed.
+Random seeded_by(const unsigned char* data, std::size_t size);
+
 // About `nodes` nodes. Every value is f32 of a known shape; the batch of the inputs may be more
 // than one. What nothing reads is an output; so are some values that are read.
 Model random_network(Random& random, int nodes);

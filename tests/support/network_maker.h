@@ -8,6 +8,7 @@
 
 #include "matcher/graph.h"
 #include "matcher/random.h"
+#include "tests/support/network_generator.h"
 
 namespace rulec::test {
 
@@ -26,7 +27,9 @@ class NetworkMaker {
   Shape first_shape(std::int64_t batch);
   Shape shape(ValueId value) const { return *model_.value(value).type.static_shape(); }
   std::int64_t rank(ValueId value) const { return static_cast<std::int64_t>(shape(value).size()); }
-  Tensor numbers(const Shape& of, double low, double high);
+  Tensor numbers(const Shape& of, double low, double high) {
+    return uniform(random_, of, low, high);
+  }
   ValueId constant(Tensor t);
   ValueId constant(const Integers& list);
   // Weights whose sums of products stay about as large as what they multiply.

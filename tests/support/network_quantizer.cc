@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "matcher/evaluate.h"
+#include "tests/support/network_generator.h"
 
 namespace rulec::test {
 
@@ -35,20 +36,13 @@ class Quantizer {
   Result<std::vector<Value>> calibrate(const std::vector<ValueId>& values) {
     std::vector<std::pair<ValueId, Value>> feeds;
     for (const ValueId id : model_.graph(model_.main()).inputs) {
-      Tensor t = Tensor::allocate(DType::F32, *model_.value(id).type.static_shape());
-      for (std::int64_t i = 0; i < t.size(); ++i)
-        t.set_number(i, static_cast<float>(random_.uniform(-1, 1)));
-      feeds.emplace_back(id, std::move(t));
+      feeds.emplace_back(id, uniform(random_, *model_.value(id).type.static_shape()));
     }
     return Evaluator(model_).run(feeds, values);
   }
 
   ValueId constant(Tensor t) {
-    const Type type = Type::tensor(t.dtype(), t.shape());
-    const ValueId id =
-        model_.add_initializer(model_.main(), model_.fresh_value_name("q"), std::move(t));
-    model_.value(id).type = type;
-    return id;
+    return model_.add_initializer(model_.main(), model_.fresh_value_name("q"), std::move(t));
   }
   ValueId node(const char* type, std::vector<ValueId> inputs, const Type& result, NodeId before,
                std::vector<Attribute> attributes = {}) {

@@ -79,4 +79,10 @@ Rewritten rewritten(const std::string& graph, const std::string& rules, int opse
   return out;
 }
 
+std::size_t firings(const std::string& graph, const std::string& rule, int opset) {
+  const auto out = rewritten(graph, rule, opset);
+  EXPECT_EQ(out.error, "") << rule;
+  return out.report.firings.size();
+}
+
 }  // namespace rulec::test

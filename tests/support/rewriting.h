@@ -31,6 +31,9 @@ struct Rewritten {
 Rewritten rewritten(const std::string& graph, const std::string& rules, int opset = 17,
                     const RewriteOptions& options = {});
 
+// How often `rule` fires on a graph. Fails the running test where rewriting does.
+std::size_t firings(const std::string& graph, const std::string& rule, int opset = 17);
+
 // Operators of a graph in order.
 std::string ops_of(const Model& model, GraphId graph);
 

@@ -35,10 +35,7 @@ class Net {
   }
   ValueId number(float value) { return constant(Tensor::scalar(value)); }
   ValueId constant(Tensor t) {
-    const Type type = Type::tensor(t.dtype(), t.shape());
-    const ValueId id = model.add_initializer(model.main(), model.fresh_value_name("w"), t);
-    model.value(id).type = type;
-    return id;
+    return model.add_initializer(model.main(), model.fresh_value_name("w"), std::move(t));
   }
   ValueId operator()(const char* type, std::vector<ValueId> in,
                      std::vector<Attribute> attributes = {}) {

@@ -47,10 +47,7 @@ class Kernels : public testing::Test {
     return m.add_input(m.main(), name, Type::tensor(DType::F32, shape));
   }
   ValueId weight(Model& m, Tensor t) {
-    const Type type = Type::tensor(t.dtype(), t.shape());
-    const ValueId id = m.add_initializer(m.main(), m.fresh_value_name("w"), std::move(t));
-    m.value(id).type = type;
-    return id;
+    return m.add_initializer(m.main(), m.fresh_value_name("w"), std::move(t));
   }
   ValueId integers(Model& m, const Integers& v) {
     return weight(m, Tensor::of<std::int64_t>({static_cast<std::int64_t>(v.size())}, std::span(v)));

@@ -26,11 +26,7 @@ class OpenSize : public testing::Test {
     return t;
   }
   ValueId weight(Tensor t) {
-    const Type type = Type::tensor(t.dtype(), t.shape());
-    const ValueId id =
-        model_.add_initializer(model_.main(), model_.fresh_value_name("w"), std::move(t));
-    model_.value(id).type = type;
-    return id;
+    return model_.add_initializer(model_.main(), model_.fresh_value_name("w"), std::move(t));
   }
   // An f32 input [symbol, rest…].
   ValueId input(const char* name, const std::string& symbol, const Shape& rest) {

@@ -60,11 +60,7 @@ class Quantized : public testing::Test {
     return model_.add_input(model_.main(), model_.fresh_value_name("in"), type);
   }
   ValueId weight(Tensor t) {
-    const Type type = Type::tensor(t.dtype(), t.shape());
-    const ValueId id =
-        model_.add_initializer(model_.main(), model_.fresh_value_name("w"), std::move(t));
-    model_.value(id).type = type;
-    return id;
+    return model_.add_initializer(model_.main(), model_.fresh_value_name("w"), std::move(t));
   }
   ValueId scale(float s) { return weight(Tensor::scalar(s)); }
   ValueId zero(DType dtype, bool symmetric = false) {
