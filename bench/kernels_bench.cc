@@ -152,15 +152,30 @@ void quantized(benchmark::State& state, Opcode opcode, const Layer& l) {
   p.pad_top = p.pad_left = l.kernel / 2;
   const bool depthwise = opcode == Opcode::QuantizedDepthwise;
   const std::int64_t taps = std::int64_t{l.kernel} * l.kernel, out = (l.size - 1) / l.stride + 1;
-  const std::int64_t pairs = depthwise ? l.kernel * ((l.kernel + 1) / 2) : taps * ((l.ic + 1) / 2);
   const double macs = static_cast<double>(l.oc * out * out * taps * (depthwise ? 1 : l.ic));
   const std::int64_t oc = padded(l.oc);
-  run(state, opcode,
-      {o.plain_of<std::uint8_t>(DType::U8, {1, l.size, l.size, l.ic}, 7),
-       o.plain_of<std::int16_t>(DType::I16, {oc * pairs * 2}, 3),
-       o.plain_of<std::int32_t>(DType::I32, {oc}, 0),
-       o.plain_of<double>(DType::F64, {kernels::quantized_coefficients, oc}, 1)},
-      o.plain_of<std::uint8_t>(DType::U8, {1, out, out, l.oc}, 0), p, 2 * macs);
+  std::vector<TensorRef> in = {
+      o.plain_of<std::uint8_t>(DType::U8, {1, l.size, l.size, l.ic}, 7),
+      {},
+      o.plain_of<std::int32_t>(DType::I32, {oc}, 0),
+      o.plain_of<double>(DType::F64, {kernels::quantized_coefficients, oc}, 1)};
+  if (depthwise) {
+    in[1] = o.plain_of<std::int16_t>(DType::I16, {oc * l.kernel * ((l.kernel + 1) / 2) * 2}, 3);
+  } else {
+    // Each panel reads all of a window; every eighth step is one to be widened.
+    const std::int64_t quads = (l.kernel * l.ic + 3) / 4, steps = l.kernel * quads;
+    in[1] = o.plain_of<std::int8_t>(DType::I8, {oc * steps * 4}, 3);
+    in.push_back(o.plain_of<std::int32_t>(DType::I32, {oc / 8 + oc / 16 * steps}, 0));
+    auto* table = reinterpret_cast<std::int32_t*>(in[4].data);
+    for (std::int64_t panel = 0; panel < oc / 16; ++panel) {
+      table[2 * panel] = static_cast<std::int32_t>(panel * steps + steps * 7 / 8);
+      table[2 * panel + 1] = static_cast<std::int32_t>((panel + 1) * steps);
+      for (std::int64_t s = 0; s < steps; ++s)
+        table[oc / 8 + panel * steps + s] =
+            static_cast<std::int32_t>((s / quads << 20) + s % quads);
+    }
+  }
+  run(state, opcode, in, o.plain_of<std::uint8_t>(DType::U8, {1, out, out, l.oc}, 0), p, 2 * macs);
 }
 
 void product(benchmark::State& state, std::uint32_t rows, std::uint32_t depth,

@@ -6,6 +6,7 @@
 // follows them step by step where they can.
 #include "compiler/backend/packing.h"
 #include "compiler/backend/quantization.h"
+#include "compiler/backend/weight_steps.h"
 #include "runtime/window.h"
 
 namespace rulec::backend {
@@ -64,8 +65,10 @@ static double largest_rounding(const kernels::Quantization& q, std::int32_t leas
 }
 
 // Biases and coefficients for the kernel; false where a sum may leave 32 bits, or where the
-// roundings of the nodes may matter for too many results.
-static bool prepare_sums(const Product& p, DType input, Tensor& bias, Tensor& coefficients) {
+// roundings of the nodes may matter for too many results. `folded`: the kernel's inputs are
+// unsigned bytes not less their zero point, and the bias makes up for it.
+static bool prepare_sums(const Product& p, DType input, bool folded, Tensor& bias,
+                         Tensor& coefficients) {
   const std::int64_t padded = (p.oc + 15) / 16 * 16;
   bias = Tensor::zeros(DType::I32, {padded});
   coefficients = Tensor::zeros(DType::F64, {kernels::quantized_coefficients, padded});
@@ -82,27 +85,34 @@ static bool prepare_sums(const Product& p, DType input, Tensor& bias, Tensor& co
   for (std::int64_t o = 0; o < p.oc; ++o) {
     const auto at = static_cast<std::size_t>(o);
     double size = 0, w_off = 0;
+    std::uint32_t sum = 0;  // of 32 bits, as the kernel's
     for (std::int64_t k = 0; k < each; ++k) {
       const std::int16_t w = p.weights[static_cast<std::size_t>(o * each + k)];
       const float rounded = static_cast<float>(w) * p.scales[at];
       size += std::abs(w);
+      sum += static_cast<std::uint32_t>(w);
       w_off += std::abs(static_cast<double>(rounded) -
                         static_cast<double>(w) * static_cast<double>(p.scales[at]));
     }
     const std::int32_t start = p.sum.empty() ? 0 : p.sum[at];
     if (size * farthest + std::abs(static_cast<double>(start)) >= 0x1p31) return false;
-    bias.mutable_data<std::int32_t>()[o] = start;
+    const std::uint32_t zeros = folded ? sum * static_cast<std::uint32_t>(p.x.zero - least) : 0;
+    bias.mutable_data<std::int32_t>()[o] =
+        static_cast<std::int32_t>(static_cast<std::uint32_t>(start) - zeros);
     const double w_scale = static_cast<double>(p.scales[at]);
+    const double b = p.bias.empty() ? 0 : static_cast<double>(p.bias[at]);
+    const double steps =
+        (size * farthest + std::abs(static_cast<double>(start))) * x_scale * w_scale / y_scale;
+    // The kernel rounds to 32 bits before it takes the ends of the range.
+    if (steps + std::abs(b) / y_scale > 0x1p30) return false;
     set(QuantizedCoefficient::Multiplier, o, x_scale * w_scale / y_scale);
     if (!p.nodes) continue;
-    const double b = p.bias.empty() ? 0 : static_cast<double>(p.bias[at]);
     set(QuantizedCoefficient::Offset, o, b / y_scale);
     set(QuantizedCoefficient::WeightScale, o, w_scale);
     set(QuantizedCoefficient::Bias, o, b);
     // Both factors of a product are rounded to f32: how far off weights are is known, and stored
     // numbers at most. Then the sum and the quotient are rounded; beyond 600 steps the result is
     // one end of its range anyway.
-    const double steps = size * farthest * x_scale * w_scale / y_scale;
     const double products = (farthest * x_scale + x_off) * w_off + x_off * size * w_scale;
     const double off =
         1.001 * products / y_scale + 0x1p-24 * 1300 + 1e-15 * (steps + std::abs(b) / y_scale);
@@ -116,7 +126,7 @@ static bool prepare_sums(const Product& p, DType input, Tensor& bias, Tensor& co
 static bool add_product(Lowering& l, NodeId node, const Product& product,
                         kernels::QuantizedConvParameters p, bool depthwise, Index from, Index to) {
   Tensor bias, coefficients;
-  if (!prepare_sums(product, l.value(from).dtype, bias, coefficients))
+  if (!prepare_sums(product, l.value(from).dtype, !depthwise, bias, coefficients))
     return l.refuse("sums that may leave 32 bits, or steps that are too fine");
   p.x = product.x;
   p.y = product.y;
@@ -124,14 +134,22 @@ static bool add_product(Lowering& l, NodeId node, const Product& product,
   p.high = product.range.high;
   const GraphNode& n = l.model.node(node);
   const std::string name = l.model.value(n.inputs[3]).name;
-  Tensor packed = depthwise
-                      ? pack_depthwise_pairs(product.weights, product.oc, p.kernel_h, p.kernel_w)
-                      : pack_pairs(product.weights, product.oc, product.ic, product.taps);
-  const Index w = l.add_weight(name, std::move(packed));
-  const Index b = l.add_weight(name + ".bias", std::move(bias));
-  const Index c = l.add_weight(name + ".scale", std::move(coefficients));
+  std::vector<Index> inputs = {from};
+  Tensor table;
+  if (depthwise) {
+    inputs.push_back(l.add_weight(
+        name, pack_depthwise_pairs(product.weights, product.oc, p.kernel_h, p.kernel_w)));
+  } else {
+    WeightSteps steps = pack_steps(
+        product.weights, {product.oc, product.ic, p.kernel_h, p.kernel_w, p.dilation_w == 1});
+    inputs.push_back(l.add_weight(name, std::move(steps.weights)));
+    table = std::move(steps.table);
+  }
+  inputs.push_back(l.add_weight(name + ".bias", std::move(bias)));
+  inputs.push_back(l.add_weight(name + ".scale", std::move(coefficients)));
+  if (!depthwise) inputs.push_back(l.add_weight(name + ".steps", std::move(table)));
   const Opcode opcode = depthwise ? Opcode::QuantizedDepthwise : Opcode::QuantizedConv;
-  l.add(opcode, node, {from, w, b, c}, {to}).set(p);
+  l.add(opcode, node, std::move(inputs), {to}).set(p);
   l.report(node, std::string(rulec::name(opcode)), "");
   return true;
 }
@@ -179,6 +197,7 @@ static bool lower_conv(Lowering& l, NodeId node) {
   product.taps = w->dim(2) * w->dim(3);
   if (groups < 1 || (*in)[1] != product.ic * groups || (*out)[1] != product.oc)
     return l.refuse("weights that do not fit");
+  if (product.ic * w->dim(3) > (1 << 22)) return l.refuse("rows that are too large");
   const bool depthwise = groups > 1 && product.ic == 1 && groups == product.oc;
   if (groups > 1 && !depthwise) return l.refuse("groups of 8-bit channels");
   if (!read_product(l, n, product) || !read_weights(l, n, 3, *w, product)) return false;
@@ -198,6 +217,7 @@ static bool lower_matrix(Lowering& l, NodeId node) {
   if (!w || w->rank() != 2 || !is_stored(l, n.inputs[3]))
     return l.refuse("columns that are not constant");
   if (!in || !out || in->size() < 2) return l.refuse("a shape that is not known");
+  if (in->back() > (1 << 22)) return l.refuse("rows that are too large");
   const bool transposed = n.attributes.integer("transB", 0) != 0;
   Product product;
   product.oc = out->back();

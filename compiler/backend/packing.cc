@@ -94,23 +94,6 @@ Tensor pad_vector(std::span<const float> values, std::int64_t size, float fill) 
   return out;
 }
 
-Tensor pack_pairs(std::span<const std::int16_t> weights, std::int64_t oc, std::int64_t ic,
-                  std::int64_t taps) {
-  const std::int64_t pairs = (ic + 1) / 2;
-  Tensor out = Tensor::zeros(DType::I16, {blocks_of(oc) * taps * pairs * 32});
-  auto* to = out.mutable_data<std::int16_t>();
-  for (std::int64_t o = 0; o < oc; ++o) {
-    for (std::int64_t c = 0; c < ic; ++c) {
-      for (std::int64_t k = 0; k < taps; ++k) {
-        const std::int64_t at = (o / 16 * taps + k) * pairs + c / 2;
-        to[at * 32 + o % 16 * 2 + c % 2] =
-            weights[static_cast<std::size_t>((o * ic + c) * taps + k)];
-      }
-    }
-  }
-  return out;
-}
-
 Tensor pack_depthwise_pairs(std::span<const std::int16_t> weights, std::int64_t channels,
                             std::int64_t kh, std::int64_t kw) {
   const std::int64_t pairs = (kw + 1) / 2;

@@ -22,10 +22,7 @@ Tensor pack_depthwise(const Tensor& weights);
 // [k][n] (or [n][k] when transposed) times scale to [n/16][k][16].
 Tensor pack_columns(std::span<const float> weights, std::int64_t depth, std::int64_t columns,
                     bool transposed, float scale = 1.0f);
-// Weights less their zero points, [oc][ic][taps], to i16 [oc/16][taps][ic/2][16][2].
-Tensor pack_pairs(std::span<const std::int16_t> weights, std::int64_t oc, std::int64_t ic,
-                  std::int64_t taps);
-// The same, [c][kh][kw], to i16 [c/16][kh][kw/2][16][2].
+// Weights less their zero points, [c][kh][kw], to i16 [c/16][kh][kw/2][16][2].
 Tensor pack_depthwise_pairs(std::span<const std::int16_t> weights, std::int64_t channels,
                             std::int64_t kh, std::int64_t kw);
 // A vector filled up to a multiple of 16 with `fill`; of nothing: all `fill`.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operands of operations on 8-bit numbers: what their kernels rely on, as check.h.
 #include <cmath>
+#include <cstring>
 
 #include "runtime/kernels/check_operands.h"
 
@@ -23,14 +24,41 @@ static bool in_range(std::int32_t low, std::int32_t high, DType dtype) {
   return low >= least && low <= high && high <= least + 255;
 }
 
+// Whether the steps of a dense product's panels lie one after the other, and in its windows.
+static bool known_steps(const kernels::QuantizedConvParameters& p, std::int64_t channels,
+                        std::int64_t panels, std::int64_t steps, const TensorRef& table) {
+  if (table.data == nullptr || count(table) != 2 * panels + steps) return false;
+  const auto number = [&](std::int64_t i) {
+    std::uint32_t n;
+    std::memcpy(&n, table.data + i * 4, 4);
+    return n;
+  };
+  std::uint32_t end = 0;
+  for (std::int64_t i = 0; i < 2 * panels; ++i) {
+    if (number(i) < end) return false;
+    end = number(i);
+  }
+  const bool joined = p.dilation_w == 1;
+  const std::int64_t runs = p.kernel_h * std::int64_t{joined ? 1 : p.kernel_w};
+  const std::int64_t quads = ((joined ? p.kernel_w : 1) * channels + 3) / 4;
+  if (end != steps || quads > (1 << 20)) return false;
+  for (std::int64_t i = 2 * panels; i < 2 * panels + steps; ++i) {
+    if (number(i) >> 20 >= runs || (number(i) & 0xfffff) >= quads) return false;
+  }
+  return true;
+}
+
 Status quantized_conv(Opcode opcode, Refs in, Refs out, std::span<const std::byte> bytes) {
   kernels::QuantizedConvParameters p;
   if (!read_parameters(bytes, p)) return bad("parameters of another size");
-  if (in.size() != 4 || out.size() != 1 || !is_image(in[0]) || !is_image(out[0]) ||
-      !is_plain(in[1]) || in[1].dtype != DType::I16 || !is_plain(in[2]) ||
+  const bool depthwise = opcode == Opcode::QuantizedDepthwise;
+  if (in.size() != (depthwise ? 4u : 5u) || out.size() != 1 || !is_image(in[0]) ||
+      !is_image(out[0]) || !is_plain(in[1]) ||
+      in[1].dtype != (depthwise ? DType::I16 : DType::I8) || !is_plain(in[2]) ||
       in[2].dtype != DType::I32 || !is_plain(in[3]) || in[3].dtype != DType::F64) {
     return bad("wrong operands");
   }
+  if (!depthwise && (!is_plain(in[4]) || in[4].dtype != DType::I32)) return bad("wrong operands");
   if (!known(p.x) || !known(p.y) || !in_range(p.low, p.high, out[0].dtype))
     return bad("unknown parameters");
   const std::int64_t *x = in[0].dims, *y = out[0].dims;
@@ -48,13 +76,16 @@ Status quantized_conv(Opcode opcode, Refs in, Refs out, std::span<const std::byt
       (y[2] - 1) * p.stride_w + std::int64_t{p.kernel_w - 1} * p.dilation_w + 1, INT32_MAX);
   if (columns * rows > (std::int64_t{1} << 26) / std::max<std::int64_t>(x[3], 32))
     return bad("rows that are too large");
-  const bool depthwise = opcode == Opcode::QuantizedDepthwise;
-  const std::int64_t kw = p.kernel_w, kh = p.kernel_h;
-  const std::int64_t pairs = depthwise ? kh * ((kw + 1) / 2) : kh * kw * ((x[3] + 1) / 2);
-  if (count(in[1]) != oc * pairs * 2 || (depthwise && x[3] != y[3]) || count(in[2]) != oc ||
-      count(in[3]) != oc * kernels::quantized_coefficients) {
+  if (count(in[2]) != oc || count(in[3]) != oc * kernels::quantized_coefficients)
     return bad("weights of the wrong size");
+  if (depthwise) {
+    const std::int64_t pairs = p.kernel_h * ((std::int64_t{p.kernel_w} + 1) / 2);
+    if (count(in[1]) != oc * pairs * 2 || x[3] != y[3]) return bad("weights of the wrong size");
+    return Done{};
   }
+  const std::int64_t steps = count(in[1]) / 64;
+  if (count(in[1]) % 64 != 0 || !known_steps(p, x[3], oc / 16, steps, in[4]))
+    return bad("weights whose steps do not fit");
   return Done{};
 }
 

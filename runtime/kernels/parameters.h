@@ -261,9 +261,15 @@ struct Quantization {
 };
 
 // Operands: x [N,H,W,C], weights, i32 biases [padded channels], f64 coefficients [5][padded
-// channels] (see QuantizedCoefficient); y is [N,H,W,C]. Weights are i16, less their zero points,
-// neighbours in pairs, filled up with zeros:
-// QuantizedConv: [oc/16][kh][kw][ic/2][16 oc][2]. QuantizedDepthwise: [c/16][kh][kw/2][16][2].
+// channels] (see QuantizedCoefficient); y is [N,H,W,C].
+// QuantizedDepthwise: weights are i16, less their zero points, neighbours in pairs, filled up with
+// zeros: [c/16][kh][kw/2][16][2].
+// QuantizedConv: weights are i8 [steps][16 oc][4], and operand 4 is i32 [oc/16][2], the ends of
+// each panel's steps, then a number for each step. Of a panel's steps those come first of which no
+// pair of weights times two numbers up to 255 leaves 16 bits. A step's number is that of a run of
+// neighbouring inputs of a window, times 2^20, plus that of four of its inputs: a run is [kw][ic]
+// of one row of the window, or where taps are dilated, [ic]. Weights are the sum over all steps on
+// the same inputs. The bias is that for unsigned bytes (i8 plus 128) not less their zero point.
 struct QuantizedConvParameters {
   std::uint32_t kernel_h = 1, kernel_w = 1;
   std::uint32_t stride_h = 1, stride_w = 1;

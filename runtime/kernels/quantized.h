@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Sums of products of 16-bit integers, exact in 32 bits, and the way from such sums to 8 bits.
-// Numbers of 8 bits less their zero points need 9, so both factors are widened: pairs of products
-// are added by one instruction (pmaddwd; with VNNI the sum as well), and none saturates.
+// Sums of products of small integers, exact in 32 bits, and the way from integers to 8 bits.
+// Pairs of 16-bit factors never saturate (pmaddwd). Neither do quads of bytes, unsigned times
+// signed, where they are widened or where VNNI adds them in 32 bits; else two products are added
+// in 16 bits (pmaddubsw), and it is for the weights to leave room for any sum of two.
 //
-//   IntVec sums = dot_pairs(sums, pair_of(x), load_ints(w));  // sums[i] += x[0] w[i][0] + x[1] …
+//   Ints sums = dot_pairs(sums, pair_of(x), load_ints(w));  // sums[i] += x[0] w[i][0] + x[1] …
 
 #include "runtime/kernels.h"
 #include "runtime/kernels/simd.h"
@@ -87,6 +88,58 @@ RULEC_INLINE Ints pair_of(const std::int16_t* x) {
   __builtin_memcpy(&both, x, sizeof both);
   return splat_ints(both);
 }
+
+// Four neighbours for every lane.
+RULEC_INLINE Ints quad_of(const std::uint8_t* x) {
+  std::int32_t all;
+  __builtin_memcpy(&all, x, sizeof all);
+  return splat_ints(all);
+}
+
+// GCC's vectors are lowered to what the instruction set has.
+typedef std::uint16_t Halves __attribute__((vector_size(int_lanes * 4)));
+typedef std::int16_t SignedHalves __attribute__((vector_size(int_lanes * 4)));
+
+// The first and the second byte of each half of a lane, as 16 bits: unsigned ones, signed ones.
+RULEC_INLINE Ints even_bytes(Ints x) {
+  return (Ints)((Halves)x & 255);
+}
+RULEC_INLINE Ints odd_bytes(Ints x) {
+  return (Ints)((Halves)x >> 8);
+}
+RULEC_INLINE Ints even_signed_bytes(Ints x) {
+  return (Ints)((SignedHalves)((Halves)x << 8) >> 8);
+}
+RULEC_INLINE Ints odd_signed_bytes(Ints x) {
+  return (Ints)((SignedHalves)x >> 8);
+}
+
+// sums[i] += x[0] w[i][0] + … + x[3] w[i][3], x unsigned, w signed.
+#if defined(__AVX512VNNI__)
+inline constexpr bool has_dot_quads = true;  // the sum of two products may leave 16 bits
+inline constexpr bool quads_saturate = false;
+RULEC_INLINE Ints dot_quads(Ints sums, Ints x, Ints w) {
+  return _mm512_dpbusd_epi32(sums, x, w);
+}
+#elif defined(__AVX512BW__)
+inline constexpr bool has_dot_quads = true;
+inline constexpr bool quads_saturate = true;
+RULEC_INLINE Ints dot_quads(Ints sums, Ints x, Ints w) {
+  return dot_pairs(sums, _mm512_maddubs_epi16(x, w), _mm512_set1_epi16(1));
+}
+#elif defined(__AVX2__)
+inline constexpr bool has_dot_quads = true;
+inline constexpr bool quads_saturate = true;
+RULEC_INLINE Ints dot_quads(Ints sums, Ints x, Ints w) {
+  return dot_pairs(sums, _mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1));
+}
+#else
+inline constexpr bool has_dot_quads = false;
+inline constexpr bool quads_saturate = true;
+RULEC_INLINE Ints dot_quads(Ints sums, Ints, Ints) {
+  return sums;
+}
+#endif
 
 // A vector of stored numbers.
 template <typename T>

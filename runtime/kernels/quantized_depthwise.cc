@@ -6,14 +6,19 @@ namespace rulec::kernels::RULEC_ISA {
 
 namespace {
 
+// Where the taps of a window lie: distances in elements.
+struct Taps {
+  std::int64_t row, column;
+};
+
 template <int pixels>
-void depthwise_sums(const Work& k, const Place& at, const Pixels& first, std::int64_t,
+void depthwise_sums(const Work& k, const Taps& taps, const Pixels<std::int16_t>& first,
                     const std::int16_t* w, const std::int32_t* bias, Sums& sums) {
   Ints total[pixels][int_vectors];
   start_sums(bias, total);
   for (std::int64_t ky = 0; ky < k.p.kernel_h; ++ky) {
     for (std::int64_t kx = 0; kx < k.p.kernel_w; kx += 2) {
-      const std::int64_t tap = ky * at.tap_row + kx * at.tap_column;
+      const std::int64_t tap = ky * taps.row + kx * taps.column;
 #pragma GCC unroll 4
       for (int v = 0; v < int_vectors; ++v) {
         const Ints weight = load_ints(w + v * int_lanes * 2);
@@ -29,15 +34,15 @@ void depthwise_sums(const Work& k, const Place& at, const Pixels& first, std::in
   store_sums(total, sums);
 }
 
-constexpr EachSums each_depthwise = RULEC_SUMS_OF_EACH(depthwise_sums);
+constexpr auto each_depthwise = RULEC_EACH_TILE(depthwise_sums);
 
-double depthwise_by_definition(const Work& k, const Place& at, const std::int16_t* x,
+double depthwise_by_definition(const Work& k, const Taps& taps, const std::int16_t* x,
                                const std::int16_t* w, float w_scale) {
   const std::int64_t pairs = (k.p.kernel_w + 1) / 2;
   double sum = 0;
   for (std::int64_t ky = 0; ky < k.p.kernel_h; ++ky) {
     for (std::int64_t kx = 0; kx < k.p.kernel_w; ++kx) {
-      sum += product(x[ky * at.tap_row + kx * at.tap_column], k.p.x.scale,
+      sum += product(x[ky * taps.row + kx * taps.column], k.p.x.scale,
                      w[(ky * pairs + kx / 2) * 32 + kx % 2], w_scale);
     }
   }
@@ -87,7 +92,7 @@ void quantized_depthwise(const KernelCall& call) {
   const Work k = work_of(call);
   const std::int64_t pairs = (k.p.kernel_w + 1) / 2;
   const std::int64_t row_bytes = patch_of(k, 0, 1).width * 64 * k.p.stride_h;
-  const Division d = divide(k.oh, row_bytes, k.padded / 16, k.n);
+  const Division d = divide(call, k.oh, row_bytes, k.padded / 16, k.n);
   const auto chunk = [&](std::int64_t index) {
     const std::int64_t group = index % d.groups, part = index / d.groups % d.parts;
     const std::int64_t image = index / d.groups / d.parts, row = part * d.part;
@@ -118,21 +123,22 @@ void quantized_depthwise(const KernelCall& call) {
         for (std::int64_t j = 0; j < patch.width; ++j)
           spread(bytes + j * 16, bytes + (j + reach) * 16, flip, k.p.x.zero + flip, to + j * 32);
       }
-      const std::int16_t* w = k.weights + b * k.p.kernel_h * pairs * 32;
-      const Block block = block_of(k, b * 16);
-      const Place at = {x,
-                        k.p.stride_w * std::int64_t{32},
-                        k.p.dilation_h * line,
-                        k.p.dilation_w * std::int64_t{32},
-                        k.p.stride_h * line,
-                        k.ow};
+      const auto* w =
+          reinterpret_cast<const std::int16_t*>(k.weights) + b * k.p.kernel_h * pairs * 32;
+      const Taps taps = {k.p.dilation_h * line, k.p.dilation_w * std::int64_t{32}};
+      const Place<std::int16_t> at = {x, k.p.stride_w * std::int64_t{32}, k.p.stride_h * line,
+                                      k.ow};
       std::uint8_t* out = k.out + ((image * k.oh + row) * k.ow) * k.oc + b * 16;
-      run_pixels(k, block, at, pairs, count * k.ow, w, b * 16, out, each_depthwise,
-                 [&](const std::int16_t* pixel, std::int64_t o) {
-                   const auto scale =
-                       static_cast<float>(k.row(QuantizedCoefficient::WeightScale)[b * 16 + o]);
-                   return depthwise_by_definition(k, at, pixel + o * 2, w + o * 2, scale);
-                 });
+      run_pixels(
+          k, block_of(k, b * 16), at, count * k.ow, b * 16, out,
+          [&](int pixels, const Pixels<std::int16_t>& begins, Sums& sums) RULEC_LAMBDA_INLINE {
+            each_depthwise.of[pixels - 1](k, taps, begins, w, k.bias + b * 16, sums);
+          },
+          [&](const std::int16_t* pixel, std::int64_t o) {
+            const auto scale =
+                static_cast<float>(k.row(QuantizedCoefficient::WeightScale)[b * 16 + o]);
+            return depthwise_by_definition(k, taps, pixel + o * 2, w + o * 2, scale);
+          });
     }
   };
   run_chunks(call, k.n * d.parts * d.groups, products_of(k, 1) * 4, chunk);
