@@ -122,11 +122,38 @@ static bool prepare_sums(const Product& p, DType input, bool folded, Tensor& bia
   return true;
 }
 
-// The operation on images [N,H,W,C], the kernel chosen by `depthwise`.
+// Whether Winograd's F(4,3) on integers has the sums (its kernel bounds them by 2^25), in less
+// time. In units of a multiplication: transforms, and weights that no cache keeps.
+static bool takes_winograd(const Product& product, const kernels::QuantizedConvParameters& p,
+                           DType input, Optimize optimize, std::int64_t n, std::int64_t h,
+                           std::int64_t w) {
+  if (optimize == Optimize::Size || p.kernel_h != 3 || p.kernel_w != 3 || p.stride_h != 1 ||
+      p.stride_w != 1 || p.dilation_h != 1 || p.dilation_w != 1 || product.ic % 16 != 0) {
+    return false;
+  }
+  const std::int64_t each = product.ic * 9;
+  const std::int32_t least = input == DType::I8 ? -128 : 0;
+  const std::int64_t farthest = std::max(product.x.zero - least, least + 255 - product.x.zero);
+  for (std::int64_t o = 0; o < product.oc; ++o) {
+    std::int64_t size = 0;
+    for (std::int64_t i = 0; i < each; ++i)
+      size += std::abs(product.weights[static_cast<std::size_t>(o * each + i)]);
+    if (size * farthest >= (1 << 25)) return false;
+  }
+  const auto ic = static_cast<double>(product.ic);
+  const auto oc = static_cast<double>((product.oc + 15) / 16 * 16);
+  if (optimize == Optimize::Balanced && 72 * ic * oc > 1 << 20) return false;
+  const auto tiles = static_cast<double>(n * ((h + 3) / 4) * ((w + 3) / 4));
+  const double direct = static_cast<double>(n * h * w) * 9 * ic * oc;
+  return tiles * (36 * ic * oc + 500 * ic + 900 * oc) + 36 * 14 * ic * oc < 0.9 * direct;
+}
+
+// The operation on images [N,H,W,C].
 static bool add_product(Lowering& l, NodeId node, const Product& product,
-                        kernels::QuantizedConvParameters p, bool depthwise, Index from, Index to) {
+                        kernels::QuantizedConvParameters p, Opcode opcode, Index from, Index to) {
+  const bool dense = opcode == Opcode::QuantizedConv;
   Tensor bias, coefficients;
-  if (!prepare_sums(product, l.value(from).dtype, !depthwise, bias, coefficients))
+  if (!prepare_sums(product, l.value(from).dtype, dense, bias, coefficients))
     return l.refuse("sums that may leave 32 bits, or steps that are too fine");
   p.x = product.x;
   p.y = product.y;
@@ -134,21 +161,19 @@ static bool add_product(Lowering& l, NodeId node, const Product& product,
   p.high = product.range.high;
   const GraphNode& n = l.model.node(node);
   const std::string name = l.model.value(n.inputs[3]).name;
-  std::vector<Index> inputs = {from};
-  Tensor table;
-  if (depthwise) {
-    inputs.push_back(l.add_weight(
-        name, pack_depthwise_pairs(product.weights, product.oc, p.kernel_h, p.kernel_w)));
+  WeightSteps packed;
+  if (dense) {
+    packed = pack_steps(product.weights,
+                        {product.oc, product.ic, p.kernel_h, p.kernel_w, p.dilation_w == 1});
+  } else if (opcode == Opcode::QuantizedWinograd) {
+    packed.weights = pack_whole_winograd(product.weights, product.oc, product.ic);
   } else {
-    WeightSteps steps = pack_steps(
-        product.weights, {product.oc, product.ic, p.kernel_h, p.kernel_w, p.dilation_w == 1});
-    inputs.push_back(l.add_weight(name, std::move(steps.weights)));
-    table = std::move(steps.table);
+    packed.weights = pack_depthwise_pairs(product.weights, product.oc, p.kernel_h, p.kernel_w);
   }
-  inputs.push_back(l.add_weight(name + ".bias", std::move(bias)));
-  inputs.push_back(l.add_weight(name + ".scale", std::move(coefficients)));
-  if (!depthwise) inputs.push_back(l.add_weight(name + ".steps", std::move(table)));
-  const Opcode opcode = depthwise ? Opcode::QuantizedDepthwise : Opcode::QuantizedConv;
+  std::vector<Index> inputs = {from, l.add_weight(name, std::move(packed.weights)),
+                               l.add_weight(name + ".bias", std::move(bias)),
+                               l.add_weight(name + ".scale", std::move(coefficients))};
+  if (dense) inputs.push_back(l.add_weight(name + ".steps", std::move(packed.table)));
   l.add(opcode, node, std::move(inputs), {to}).set(p);
   l.report(node, std::string(rulec::name(opcode)), "");
   return true;
@@ -204,7 +229,13 @@ static bool lower_conv(Lowering& l, NodeId node) {
   kernels::QuantizedConvParameters p;
   set_window(p, w->dim(2), w->dim(3), *window);
   const Index from = l.channels_last(x), to = l.add_channels_last(y);
-  if (!add_product(l, node, product, p, depthwise, from, to)) return false;
+  const std::int64_t images = l.any_batch ? 1 : (*out)[0];
+  const bool winograd = !depthwise && takes_winograd(product, p, l.value(from).dtype, l.optimize,
+                                                     images, (*out)[2], (*out)[3]);
+  const Opcode opcode = depthwise  ? Opcode::QuantizedDepthwise
+                        : winograd ? Opcode::QuantizedWinograd
+                                   : Opcode::QuantizedConv;
+  if (!add_product(l, node, product, p, opcode, from, to)) return false;
   l.bind_channels_last(y, to);
   return true;
 }
@@ -239,7 +270,7 @@ static bool lower_matrix(Lowering& l, NodeId node) {
       l.add_alias(l.plain_in_arena(x), l.model.value(x).name, {1, 1, rows, product.ic});
   const Index to = l.add_arena(l.model.value(y).name, l.model.value(y).type.dtype,
                                {1, 1, rows, product.oc}, Layout::Plain);
-  if (!add_product(l, node, product, {}, false, from, to)) return false;
+  if (!add_product(l, node, product, {}, Opcode::QuantizedConv, from, to)) return false;
   l.bind(y, l.add_alias(to, l.model.value(y).name, *out));
   return true;
 }

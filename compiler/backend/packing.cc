@@ -110,4 +110,28 @@ Tensor pack_depthwise_pairs(std::span<const std::int16_t> weights, std::int64_t 
   return out;
 }
 
+Tensor pack_whole_winograd(std::span<const std::int16_t> weights, std::int64_t oc,
+                           std::int64_t ic) {
+  static constexpr int g[6][3] = {{1, 0, 0}, {1, 1, 1},  {1, -1, 1},
+                                  {1, 2, 4}, {1, -2, 4}, {0, 0, 1}};
+  Tensor out = Tensor::zeros(DType::I16, {blocks_of(oc) * 36 * ic * 16});
+  auto* to = out.mutable_data<std::int16_t>();
+  for (std::int64_t o = 0; o < oc; ++o) {
+    for (std::int64_t c = 0; c < ic; ++c) {
+      const std::int16_t* w = &weights[static_cast<std::size_t>((o * ic + c) * 9)];
+      for (std::int64_t i = 0; i < 6; ++i) {
+        int row[3];
+        for (int k = 0; k < 3; ++k)
+          row[k] = g[i][0] * w[k] + g[i][1] * w[3 + k] + g[i][2] * w[6 + k];
+        for (std::int64_t j = 0; j < 6; ++j) {
+          const int value = g[j][0] * row[0] + g[j][1] * row[1] + g[j][2] * row[2];
+          const std::int64_t point = o / 16 * 36 + i * 6 + j;
+          to[(point * ic + c / 2 * 2) * 16 + o % 16 * 2 + c % 2] = static_cast<std::int16_t>(value);
+        }
+      }
+    }
+  }
+  return out;
+}
+
 }  // namespace rulec::backend

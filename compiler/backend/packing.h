@@ -25,6 +25,9 @@ Tensor pack_columns(std::span<const float> weights, std::int64_t depth, std::int
 // Weights less their zero points, [c][kh][kw], to i16 [c/16][kh][kw/2][16][2].
 Tensor pack_depthwise_pairs(std::span<const std::int16_t> weights, std::int64_t channels,
                             std::int64_t kh, std::int64_t kw);
+// Weights less their zero points, [oc][ic][3][3], transformed by F(4,3), rows of the transform
+// times 4, -6, -6, 24, 24, 1, to i16 [oc/16][36][ic/2][16][2]; ic is even.
+Tensor pack_whole_winograd(std::span<const std::int16_t> weights, std::int64_t oc, std::int64_t ic);
 // A vector filled up to a multiple of 16 with `fill`; of nothing: all `fill`.
 Tensor pad_vector(std::span<const float> values, std::int64_t size, float fill);
 

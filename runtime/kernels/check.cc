@@ -483,6 +483,7 @@ Status check_operation(Opcode opcode, std::span<const TensorRef> in, std::span<c
       return check_typed(in, out, parameters);
     case Opcode::QuantizedConv:
     case Opcode::QuantizedDepthwise:
+    case Opcode::QuantizedWinograd:
       return quantized_conv(opcode, in, out, parameters);
     case Opcode::QuantizedPool:
       return quantized_pool(in, out, parameters);

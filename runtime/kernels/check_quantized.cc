@@ -51,14 +51,13 @@ static bool known_steps(const kernels::QuantizedConvParameters& p, std::int64_t 
 Status quantized_conv(Opcode opcode, Refs in, Refs out, std::span<const std::byte> bytes) {
   kernels::QuantizedConvParameters p;
   if (!read_parameters(bytes, p)) return bad("parameters of another size");
-  const bool depthwise = opcode == Opcode::QuantizedDepthwise;
-  if (in.size() != (depthwise ? 4u : 5u) || out.size() != 1 || !is_image(in[0]) ||
-      !is_image(out[0]) || !is_plain(in[1]) ||
-      in[1].dtype != (depthwise ? DType::I16 : DType::I8) || !is_plain(in[2]) ||
+  const bool dense = opcode == Opcode::QuantizedConv;
+  if (in.size() != (dense ? 5u : 4u) || out.size() != 1 || !is_image(in[0]) || !is_image(out[0]) ||
+      !is_plain(in[1]) || in[1].dtype != (dense ? DType::I8 : DType::I16) || !is_plain(in[2]) ||
       in[2].dtype != DType::I32 || !is_plain(in[3]) || in[3].dtype != DType::F64) {
     return bad("wrong operands");
   }
-  if (!depthwise && (!is_plain(in[4]) || in[4].dtype != DType::I32)) return bad("wrong operands");
+  if (dense && (!is_plain(in[4]) || in[4].dtype != DType::I32)) return bad("wrong operands");
   if (!known(p.x) || !known(p.y) || !in_range(p.low, p.high, out[0].dtype))
     return bad("unknown parameters");
   const std::int64_t *x = in[0].dims, *y = out[0].dims;
@@ -78,10 +77,17 @@ Status quantized_conv(Opcode opcode, Refs in, Refs out, std::span<const std::byt
     return bad("rows that are too large");
   if (count(in[2]) != oc || count(in[3]) != oc * kernels::quantized_coefficients)
     return bad("weights of the wrong size");
-  if (depthwise) {
+  if (opcode == Opcode::QuantizedDepthwise) {
     const std::int64_t pairs = p.kernel_h * ((std::int64_t{p.kernel_w} + 1) / 2);
     if (count(in[1]) != oc * pairs * 2 || x[3] != y[3]) return bad("weights of the wrong size");
     return Done{};
+  }
+  if (opcode == Opcode::QuantizedWinograd) {
+    const bool plain3 = p.kernel_h == 3 && p.kernel_w == 3 && p.stride_h == 1 && p.stride_w == 1 &&
+                        p.dilation_h == 1 && p.dilation_w == 1;
+    if (!plain3 || x[3] % 16 != 0) return bad("not a form of Winograd");
+    return count(in[1]) == oc * 36 * x[3] ? Status(Done{})
+                                          : Status(bad("weights of the wrong size"));
   }
   const std::int64_t steps = count(in[1]) / 64;
   if (count(in[1]) % 64 != 0 || !known_steps(p, x[3], oc / 16, steps, in[4]))

@@ -270,6 +270,9 @@ struct Quantization {
 // neighbouring inputs of a window, times 2^20, plus that of four of its inputs: a run is [kw][ic]
 // of one row of the window, or where taps are dilated, [ic]. Weights are the sum over all steps on
 // the same inputs. The bias is that for unsigned bytes (i8 plus 128) not less their zero point.
+// QuantizedWinograd: 3x3 with stride 1, ic a multiple of 16; weights are i16, less their zero
+// points, transformed by F(4,3) and multiplied so that they are whole numbers:
+// [oc/16][36][ic/2][16 oc][2].
 struct QuantizedConvParameters {
   std::uint32_t kernel_h = 1, kernel_w = 1;
   std::uint32_t stride_h = 1, stride_w = 1;

@@ -139,39 +139,59 @@ void average(const KernelCall& call, const QuantizedParameters& p) {
   call.pool->run(in.dims[0] * groups, chunk);
 }
 
+// The first and the last of a window's taps on one axis that lie in the input.
+struct TapRange {
+  std::int64_t begin, end;
+};
+RULEC_INLINE TapRange taps_inside(std::int64_t from, std::int64_t size, std::int64_t kernel,
+                                  std::int64_t dilation) {
+  const std::int64_t begin = from < 0 ? ceil_div(-from, dilation) : 0;
+  const std::int64_t end = from < size ? (size - 1 - from) / dilation + 1 : 0;
+  return {begin, smaller(kernel, end)};
+}
+
 template <typename T>
 void greatest(const KernelCall& call) {
+  typedef T Row __attribute__((vector_size(16)));
   PoolParameters p;
   __builtin_memcpy(&p, call.parameters, sizeof p);
   const std::int64_t *in = call.inputs[0].dims, *out = call.outputs[0].dims;
   const std::int64_t h = in[1], w = in[2], channels = in[3];
   const auto* x = reinterpret_cast<const T*>(call.inputs[0].data);
   auto* y = reinterpret_cast<T*>(call.outputs[0].data);
+  // A window over nothing but padding has the least number, as in the generic kernel.
+  constexpr T least = static_cast<T>(-1) < T{0} ? static_cast<T>(-128) : T{0};
   const auto row = [&](std::int64_t index) {
-    const std::int64_t image = index / out[1], oy = index % out[1];
+    const std::int64_t image = index / out[1];
+    const std::int64_t top = index % out[1] * p.stride_h - p.pad_top;
+    const TapRange down = taps_inside(top, h, p.kernel_h, p.dilation_h);
     for (std::int64_t ox = 0; ox < out[2]; ++ox) {
+      const std::int64_t left = ox * p.stride_w - p.pad_left;
+      const TapRange across = taps_inside(left, w, p.kernel_w, p.dilation_w);
       T* to = y + (index * out[2] + ox) * channels;
-      bool first = true;
-      for (std::int64_t ky = 0; ky < p.kernel_h; ++ky) {
-        const std::int64_t iy = oy * p.stride_h - p.pad_top + ky * p.dilation_h;
-        if (iy < 0 || iy >= h) continue;
-        for (std::int64_t kx = 0; kx < p.kernel_w; ++kx) {
-          const std::int64_t ix = ox * p.stride_w - p.pad_left + kx * p.dilation_w;
-          if (ix < 0 || ix >= w) continue;
-          const T* from = x + ((image * h + iy) * w + ix) * channels;
-          if (first) {
-            __builtin_memcpy(to, from, static_cast<std::size_t>(channels));
-          } else {
-            for (std::int64_t c = 0; c < channels; ++c)
-              to[c] = from[c] > to[c] ? from[c] : to[c];
-          }
-          first = false;
+      // f(from) for each tap.
+      const auto each_tap = [&](auto f) RULEC_LAMBDA_INLINE {
+        for (std::int64_t ky = down.begin; ky < down.end; ++ky) {
+          const T* line = x + (image * h + top + ky * p.dilation_h) * w * channels;
+          for (std::int64_t kx = across.begin; kx < across.end; ++kx)
+            f(line + (left + kx * p.dilation_w) * channels);
         }
+      };
+      std::int64_t c = 0;
+      for (; c + 16 <= channels; c += 16) {
+        Row most = Row{} + least;
+        each_tap([&](const T* from) RULEC_LAMBDA_INLINE {
+          Row r;
+          __builtin_memcpy(&r, from + c, sizeof r);
+          most = r > most ? r : most;
+        });
+        __builtin_memcpy(to + c, &most, sizeof most);
       }
-      // A window over nothing but padding has the least number, as in the generic kernel.
-      constexpr T least = static_cast<T>(-1) < T{0} ? static_cast<T>(-128) : T{0};
-      for (std::int64_t c = 0; first && c < channels; ++c)
-        to[c] = least;
+      for (; c < channels; ++c) {
+        T most = least;
+        each_tap([&](const T* from) { most = from[c] > most ? from[c] : most; });
+        to[c] = most;
+      }
     }
   };
   call.pool->run(out[0] * out[1], row);

@@ -90,14 +90,15 @@ struct Division {
   std::int64_t group, groups;  // blocks of channels in one, and how many
 };
 RULEC_INLINE Division divide(const KernelCall& call, std::int64_t rows, std::int64_t row_bytes,
-                             std::int64_t blocks, std::int64_t images) {
-  constexpr std::int64_t bytes = 128 << 10;
+                             std::int64_t blocks, std::int64_t images,
+                             std::int64_t bytes = 128 << 10) {
   Division d;
   d.part = smaller(rows, bytes / row_bytes < 1 ? 1 : bytes / row_bytes);
   d.parts = ceil_div(rows, d.part);
   d.part = ceil_div(rows, d.parts);
   // Each chunk prepares its input anew.
-  const std::int64_t wanted = call.pool->threads() == 1 ? 1 : ceil_div(8, d.parts * images);
+  const std::int64_t threads = call.pool->threads();
+  const std::int64_t wanted = threads == 1 ? 1 : ceil_div(3 * threads, d.parts * images);
   d.group = ceil_div(blocks, smaller(blocks, wanted));
   d.groups = ceil_div(blocks, d.group);
   return d;

@@ -22,6 +22,7 @@ KernelTable table();
 namespace kernels::avx512vnni {
 void quantized_conv(const KernelCall& call);
 void quantized_depthwise(const KernelCall& call);
+void quantized_winograd(const KernelCall& call);
 }  // namespace kernels::avx512vnni
 
 static KernelTable avx512_table() {
@@ -30,6 +31,8 @@ static KernelTable avx512_table() {
     t.run[static_cast<std::size_t>(Opcode::QuantizedConv)] = kernels::avx512vnni::quantized_conv;
     t.run[static_cast<std::size_t>(Opcode::QuantizedDepthwise)] =
         kernels::avx512vnni::quantized_depthwise;
+    t.run[static_cast<std::size_t>(Opcode::QuantizedWinograd)] =
+        kernels::avx512vnni::quantized_winograd;
   }
   return t;
 }

@@ -13,7 +13,8 @@
 namespace rulec::kernels::RULEC_ISA {
 
 inline constexpr int most_pixels = int_lanes == 16 ? 12 : int_lanes == 8 ? 6 : 2;
-using Sums = std::int32_t[most_pixels][16];
+inline constexpr int most_sums = most_pixels > 4 ? most_pixels : 4;  // a tile of Winograd's has 4
+using Sums = std::int32_t[most_sums][16];
 
 struct Work {
   QuantizedConvParameters p;
@@ -233,7 +234,7 @@ template <typename F>
 RULEC_INLINE void finish(const Work& k, const Block& block, std::int64_t channel, int pixels,
                          const Sums& sums, std::uint8_t* out, F slow) {
   const std::int64_t oc = k.oc, channels = smaller(16, oc - channel);
-  std::uint8_t part[most_pixels * 16];
+  std::uint8_t part[most_sums * 16];
   std::uint8_t* const to = channels == 16 ? out : part;
   const std::int64_t stride = channels == 16 ? oc : 16;
   if (!requantize(block, sums, pixels, to, stride)) {

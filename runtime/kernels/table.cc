@@ -21,6 +21,7 @@ void recurrent(const KernelCall& call);
 void typed(const KernelCall& call);
 void quantized_conv(const KernelCall& call);
 void quantized_depthwise(const KernelCall& call);
+void quantized_winograd(const KernelCall& call);
 void quantized_pool(const KernelCall& call);
 void quantized(const KernelCall& call);
 
@@ -50,6 +51,7 @@ KernelTable table() {
   set(Opcode::Typed, typed);
   set(Opcode::QuantizedConv, quantized_conv);
   set(Opcode::QuantizedDepthwise, quantized_depthwise);
+  set(Opcode::QuantizedWinograd, quantized_winograd);
   set(Opcode::QuantizedPool, quantized_pool);
   set(Opcode::Quantized, quantized);
   return t;

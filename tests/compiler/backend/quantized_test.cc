@@ -198,6 +198,62 @@ TEST_F(Quantized, PointwiseConvolutionsAndMatrices) {
   }
 }
 
+// Nothing but the ends of the ranges: two products of bytes leave 16 bits wherever they can.
+TEST_F(Quantized, LargestProducts) {
+  for (int trial = 0; trial < 48; ++trial) {
+    start();
+    const std::int64_t kernel = trial % 2 == 0 ? 1 : 3, ic = pick(1, 40), oc = pick(1, 40);
+    const auto ends = [&](DType dtype, const Shape& shape, bool one) {
+      const std::int64_t low = dtype == DType::I8 ? -128 : 0;
+      Tensor t = Tensor::allocate(dtype, shape);
+      for (std::int64_t i = 0; i < t.size(); ++i)
+        t.set_integer(
+            i, one || pick(0, 1) == 0 ? low + 255 : low + (dtype == DType::I8 ? trial / 4 % 2 : 0));
+      return t;
+    };
+    const DType dtype = trial % 3 == 0 ? DType::U8 : DType::I8;
+    const bool one = trial % 8 == 7;
+    const ValueId s = scale(0.01F);
+    const ValueId x = node("DequantizeLinear", {input(ends(stored_, {1, ic, 9, 8}, one)), s,
+                                                weight(ends(stored_, {}, trial % 5 == 0))});
+    const ValueId w =
+        node("DequantizeLinear",
+             {weight(ends(dtype, {oc, ic, kernel, kernel}, one)), s,
+              weight(trial % 4 == 0 ? ends(dtype, {}, true) : Tensor::zeros(dtype, {}))});
+    const ValueId y = node("Conv", {x, w}, {{"pads", Integers(4, kernel / 2)}});
+    check(quantized(y, 0.02F * static_cast<float>(kernel * kernel * ic)), "QuantizedConv",
+          fmt::format("trial {}: {} to {}, {}x{}", trial, ic, oc, kernel, kernel));
+  }
+}
+
+TEST_F(Quantized, WinogradOfIntegers) {
+  for (int trial = 0; trial < 24; ++trial) {
+    start();
+    const std::int64_t ic = trial % 3 == 0 ? 64 : 32, oc = pick(20, 40), n = pick(1, 2);
+    const std::int64_t h = pick(20, 26), w = pick(20, 26);
+    Tensor stored = any_stored(stored_, {n, ic, h, w});
+    const DType dtype = trial % 4 == 0 ? DType::U8 : DType::I8;
+    Tensor factors = any_stored(dtype, {oc, ic, 3, 3});
+    if (trial % 6 == 5) {  // the largest sums that there are
+      for (std::int64_t i = 0; i < stored.size(); ++i)
+        stored.set_integer(i, stored_ == DType::I8 ? -128 : 255);
+      for (std::int64_t i = 0; i < factors.size(); ++i)
+        factors.set_integer(i, dtype == DType::I8 ? -128 : 255);
+    }
+    const ValueId x = dequantized(input(std::move(stored)));
+    const ValueId weights =
+        node("DequantizeLinear",
+             {weight(std::move(factors)), scale(real(0.001F, 0.1F)), zero(dtype, trial % 2 == 0)});
+    std::vector<ValueId> operands = {x, weights};
+    if (pick(0, 1) == 0) operands.push_back(weight(reals({oc}, -5, 5)));
+    ValueId y = node("Conv", operands,
+                     {{"pads", Integers{pick(0, 2), pick(0, 2), pick(0, 2), pick(0, 2)}}});
+    if (trial % 4 == 1) y = node("Relu", {y});
+    check(quantized(y, result_scale(9 * ic)), "QuantizedWinograd",
+          fmt::format("trial {}: {}x{}x{}x{} to {}", trial, n, ic, h, w, oc));
+  }
+}
+
 // Where every sum lies between two steps: scales that are powers of two are exact, halves are met,
 // and go to the even number.
 TEST_F(Quantized, HalvesGoToTheEvenNumber) {
