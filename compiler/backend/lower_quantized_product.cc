@@ -111,11 +111,11 @@ static bool prepare_sums(const Product& p, DType input, bool folded, Tensor& bia
     set(QuantizedCoefficient::WeightScale, o, w_scale);
     set(QuantizedCoefficient::Bias, o, b);
     // Both factors of a product are rounded to f32: how far off weights are is known, and stored
-    // numbers at most. Then the sum and the quotient are rounded; beyond 600 steps the result is
+    // numbers at most. Then the sum and the quotient are rounded; beyond 256 steps the result is
     // one end of its range anyway.
     const double products = (farthest * x_scale + x_off) * w_off + x_off * size * w_scale;
     const double off =
-        1.001 * products / y_scale + 0x1p-24 * 1300 + 1e-15 * (steps + std::abs(b) / y_scale);
+        1.001 * products / y_scale + 0x1p-24 * 530 + 1e-15 * (steps + std::abs(b) / y_scale);
     if (off > 0.1 || std::abs(b) > 1e30) return false;
     set(QuantizedCoefficient::Limit, o, 0.5 - off);
   }

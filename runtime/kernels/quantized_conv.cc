@@ -126,24 +126,45 @@ struct Taps {
   std::int64_t row, column;
 };
 
-// The sum of one element's products in doubles, in the order of the generic kernel. The weights of
-// its channel are what the steps add up to.
-__attribute__((noinline)) double dense_by_definition(const Work& k, const Windows& windows,
-                                                     const Taps& taps, const Panel& panel,
-                                                     const std::uint8_t* x, std::int64_t channel,
-                                                     std::int16_t* w) {
-  const std::int64_t run = windows.run_quads * 4;
-  const std::int64_t all = k.p.kernel_h * windows.runs_across * run;
-  __builtin_memset(w, 0, static_cast<std::size_t>(all) * 2);
+// The sum of one element's products. The weights of its channel are what the steps add up to.
+__attribute__((noinline)) DefinedSum dense_by_definition(const Work& k, const Windows& windows,
+                                                         const Taps& taps, const Panel& panel,
+                                                         const std::uint8_t* x,
+                                                         std::int64_t channel, std::int16_t* w,
+                                                         bool ordered) {
+  typedef std::int16_t Four __attribute__((vector_size(8)));
+  typedef std::int8_t FourSigned __attribute__((vector_size(4)));
+  typedef std::uint8_t FourBytes __attribute__((vector_size(4)));
+  const std::int64_t run = windows.run_quads * 4, runs = k.p.kernel_h * windows.runs_across;
+  __builtin_memset(w, 0, static_cast<std::size_t>(runs * run) * 2);
   for (std::int64_t s = 0; s < panel.all; ++s) {
     const std::uint32_t step = panel.steps[s];
     std::int16_t* to = w + (step >> 20) * run + (step & 0xfffff) * 4;
-    const std::int8_t* from = panel.weights + s * 64 + channel % 16 * 4;
-    for (int i = 0; i < 4; ++i)
-      to[i] = static_cast<std::int16_t>(to[i] + from[i]);
+    FourSigned added;
+    Four sum;
+    __builtin_memcpy(&added, panel.weights + s * 64 + channel % 16 * 4, sizeof added);
+    __builtin_memcpy(&sum, to, sizeof sum);
+    sum += __builtin_convertvector(added, Four);
+    __builtin_memcpy(to, &sum, sizeof sum);
   }
   const auto scale = static_cast<float>(k.row(QuantizedCoefficient::WeightScale)[channel]);
   const std::int32_t zero = zero_byte(k);
+  if (!ordered) {
+    Products products;
+    for (std::int64_t r = 0; r < runs; ++r) {
+      const std::int64_t ky = r / windows.runs_across, kx = r % windows.runs_across;
+      const std::uint8_t* from = x + ky * taps.row + kx * taps.column;
+      for (std::int64_t i = 0; i < run; i += 4) {
+        FourBytes bytes;
+        Four weights;
+        __builtin_memcpy(&bytes, from + i, sizeof bytes);
+        __builtin_memcpy(&weights, w + r * run + i, sizeof weights);
+        products.add(__builtin_convertvector(bytes, FourInts) - zero, k.p.x.scale,
+                     __builtin_convertvector(weights, FourInts), scale);
+      }
+    }
+    return products.total();
+  }
   double sum = 0;
   for (std::int64_t c = 0; c < k.c; ++c) {
     for (std::int64_t ky = 0; ky < k.p.kernel_h; ++ky) {
@@ -155,7 +176,7 @@ __attribute__((noinline)) double dense_by_definition(const Work& k, const Window
       }
     }
   }
-  return sum;
+  return {sum, 0};
 }
 
 // Blocks first … end-1 of the output channels of `count` pixels at `out`.
@@ -183,8 +204,9 @@ void run_blocks(const Work& k, const Windows& windows, const Taps& taps,
         k, block_of(k, b * 16), at, count, b * 16, out + b * 16,
         [&](int pixels, const Pixels<std::uint8_t>& x, Sums& sums)
             RULEC_LAMBDA_INLINE { each_dense.of[pixels - 1](panel, x, k.bias + b * 16, sums); },
-        [&](const std::uint8_t* x, std::int64_t o) {
-          return dense_by_definition(k, windows, taps, panel, x, b * 16 + o, scratch.weights);
+        [&](const std::uint8_t* x, std::int64_t o, bool ordered) {
+          return dense_by_definition(k, windows, taps, panel, x, b * 16 + o, scratch.weights,
+                                     ordered);
         });
   }
 }

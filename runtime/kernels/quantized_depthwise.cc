@@ -134,10 +134,10 @@ void quantized_depthwise(const KernelCall& call) {
           [&](int pixels, const Pixels<std::int16_t>& begins, Sums& sums) RULEC_LAMBDA_INLINE {
             each_depthwise.of[pixels - 1](k, taps, begins, w, k.bias + b * 16, sums);
           },
-          [&](const std::int16_t* pixel, std::int64_t o) {
+          [&](const std::int16_t* pixel, std::int64_t o, bool) {
             const auto scale =
                 static_cast<float>(k.row(QuantizedCoefficient::WeightScale)[b * 16 + o]);
-            return depthwise_by_definition(k, taps, pixel + o * 2, w + o * 2, scale);
+            return DefinedSum{depthwise_by_definition(k, taps, pixel + o * 2, w + o * 2, scale), 0};
           });
     }
   };

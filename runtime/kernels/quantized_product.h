@@ -46,7 +46,8 @@ template <typename T>
 using Pixels = const T* [most_pixels];
 
 // Channels channel … channel+15 of `count` pixels of the output, which may be of several rows.
-// sums_of(pixels, begins, sums) sums a tile; slow(begin, channel) one element by the definition.
+// sums_of(pixels, begins, sums) sums a tile; slow(begin, channel, ordered) one element by the
+// definition.
 template <typename T, typename S, typename F>
 RULEC_INLINE void run_pixels(const Work& k, const Block& block, const Place<T>& at,
                              std::int64_t count, std::int64_t channel, std::uint8_t* out, S sums_of,
@@ -68,7 +69,7 @@ RULEC_INLINE void run_pixels(const Work& k, const Block& block, const Place<T>& 
     }
     sums_of(pixels, x, sums);
     finish(k, block, channel, pixels, sums, out,
-           [&](int i, std::int64_t o) { return slow(x[i], o); });
+           [&](int i, std::int64_t o, bool ordered) { return slow(x[i], o, ordered); });
     out += pixels * k.oc;
   }
 }

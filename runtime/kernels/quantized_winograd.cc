@@ -183,35 +183,62 @@ RULEC_INLINE void transform_back(const std::int32_t* from, std::int64_t point,
   }
 }
 
-// The sum of one element's products in doubles, in the order of the generic kernel. The weights are
-// rows and columns 0 and 5 of their transform, and 1, which is the sum of all three, less those.
-__attribute__((noinline)) double by_definition_of(const Work& k, const std::int16_t* panel,
-                                                  std::int64_t channel, std::int64_t image,
-                                                  std::int64_t y, std::int64_t x) {
+// Four neighbouring weights of a tap, from rows and columns 0 and 5 of their transform, and 1,
+// which is the sum of all three.
+struct TapWeights {
+  FourInts of[3][3];
+};
+RULEC_INLINE TapWeights weights_of(const std::int16_t* panel, std::int64_t channels, std::int64_t c,
+                                   std::int64_t channel) {
+  const auto at = [&](int i, int j) RULEC_LAMBDA_INLINE {
+    const std::int16_t* pair =
+        panel + (i * side + j) * channels * 16 + c / 2 * 32 + channel % 16 * 2;
+    return FourInts{pair[0], pair[1], pair[32], pair[33]};
+  };
+  constexpr int from[] = {0, 1, 5};
+  TapWeights w;
+  for (int i = 0; i < 3; ++i) {
+    const FourInts first = at(from[i], 0), last = at(from[i], 5);
+    w.of[i][0] = first;
+    w.of[i][1] = at(from[i], 1) - first - last;
+    w.of[i][2] = last;
+  }
+  for (int j = 0; j < 3; ++j)
+    w.of[1][j] -= w.of[0][j] + w.of[2][j];
+  return w;
+}
+
+// The sum of one element's products.
+__attribute__((noinline)) DefinedSum sum_by_definition(const Work& k, const std::int16_t* panel,
+                                                       std::int64_t channel, std::int64_t image,
+                                                       std::int64_t y, std::int64_t x,
+                                                       bool ordered) {
+  typedef std::uint8_t FourBytes __attribute__((vector_size(4)));
   const auto scale = static_cast<float>(k.row(QuantizedCoefficient::WeightScale)[channel]);
+  const std::uint8_t flip = k.input_signed ? 128 : 0;
+  const std::int32_t zero = k.p.x.zero + flip;
+  Products products;
   double sum = 0;
-  for (std::int64_t c = 0; c < k.c; ++c) {
-    const auto at = [&](int i, int j) {
-      return std::int32_t{panel[(i * side + j) * k.c * 16 + c / 2 * 32 + channel % 16 * 2 + c % 2]};
-    };
-    const auto in_column = [&](int i, int j) {
-      return i == 0 ? at(0, j) : i == 2 ? at(5, j) : at(1, j) - at(0, j) - at(5, j);
-    };
+  for (std::int64_t c = 0; c < k.c; c += 4) {
+    const TapWeights w = weights_of(panel, k.c, c, channel);
+    FourInts values[3][3] = {};
     for (int ky = 0; ky < 3; ++ky) {
-      const std::int32_t first = in_column(ky, 0), last = in_column(ky, 5);
-      const std::int32_t w[3] = {first, in_column(ky, 1) - first - last, last};
       for (int kx = 0; kx < 3; ++kx) {
         const std::int64_t iy = y + ky - k.p.pad_top, ix = x + kx - k.p.pad_left;
         if (iy < 0 || ix < 0 || iy >= k.h || ix >= k.w) continue;
-        const std::byte* from = k.in + ((image * k.h + iy) * k.w + ix) * k.c + c;
-        const std::int32_t stored =
-            k.input_signed ? static_cast<std::int8_t>(*from) : static_cast<std::int32_t>(*from);
-        sum += product(static_cast<std::int16_t>(stored - k.p.x.zero), k.p.x.scale,
-                       static_cast<std::int16_t>(w[kx]), scale);
+        FourBytes bytes;
+        __builtin_memcpy(&bytes, k.in + ((image * k.h + iy) * k.w + ix) * k.c + c, sizeof bytes);
+        values[ky][kx] = __builtin_convertvector(bytes ^ flip, FourInts) - zero;
+        if (!ordered) products.add(values[ky][kx], k.p.x.scale, w.of[ky][kx], scale);
       }
     }
+    for (int tap = 0; ordered && tap < 36; ++tap) {
+      const int i = tap / 9, ky = tap % 9 / 3, kx = tap % 3;
+      sum += product(static_cast<std::int16_t>(values[ky][kx][i]), k.p.x.scale,
+                     static_cast<std::int16_t>(w.of[ky][kx][i]), scale);
+    }
   }
-  return sum;
+  return ordered ? DefinedSum{sum, 0} : products.total();
 }
 
 void finish_tiles(const Work& k, const Strip& strip, std::int64_t b, const std::int16_t* panel,
@@ -226,8 +253,8 @@ void finish_tiles(const Work& k, const Strip& strip, std::int64_t b, const std::
       const std::int64_t y = at.y + i;
       finish(k, block, b * 16, columns, sums[i],
              k.out + ((strip.image * k.oh + y) * k.ow + at.x) * k.oc + b * 16,
-             [&](int j, std::int64_t o) {
-               return by_definition_of(k, panel, b * 16 + o, strip.image, y, at.x + j);
+             [&](int j, std::int64_t o, bool ordered) {
+               return sum_by_definition(k, panel, b * 16 + o, strip.image, y, at.x + j, ordered);
              });
     }
   }

@@ -62,6 +62,35 @@ RULEC_INLINE double product(std::int16_t x, float x_scale, std::int16_t w, float
   return static_cast<double>(a) * static_cast<double>(b);
 }
 
+// A sum of such products, and how far from it the sum in the definition's order may be.
+struct DefinedSum {
+  double sum, error;
+};
+
+// The sum in whatever order, four products at once. Products of two f32 are exact in doubles.
+typedef std::int32_t FourInts __attribute__((vector_size(16)));
+typedef float FourFloats __attribute__((vector_size(16)));
+typedef double FourDoubles __attribute__((vector_size(32)));
+struct Products {
+  FourDoubles sum = {}, size = {};
+  std::int64_t count = 0;
+
+  // Stored numbers less their zero points.
+  RULEC_INLINE void add(FourInts x, float x_scale, FourInts w, float w_scale) {
+    const FourFloats a = __builtin_convertvector(x, FourFloats) * x_scale;
+    const FourFloats b = __builtin_convertvector(w, FourFloats) * w_scale;
+    const FourDoubles p =
+        __builtin_convertvector(a, FourDoubles) * __builtin_convertvector(b, FourDoubles);
+    sum += p;
+    size += p < 0.0 ? -p : p;
+    count += 4;
+  }
+  RULEC_INLINE DefinedSum total() const {
+    return {(sum[0] + sum[1]) + (sum[2] + sum[3]),
+            0x1p-50 * static_cast<double>(count) * ((size[0] + size[1]) + (size[2] + size[3]))};
+  }
+};
+
 // Coefficients of 16 channels in f32 for results as unsigned bytes (`flip` makes them signed), and
 // how far one may be from an integer for f32 to say for sure which one it is: a result of up to 256
 // is made of three numbers that f32 rounds, by a product and a sum that it rounds.
@@ -217,15 +246,20 @@ inline bool requantize_in_doubles(const Work& k, std::int64_t channel, const std
   return true;
 }
 
-// Where f32 does not say: doubles, and where those do not either, the definition. `slow` gives a
-// sum by it.
+// Where f32 does not say: doubles, and where those do not either, the definition: slow(channel,
+// false) gives a DefinedSum, slow(channel, true) one in the definition's order.
 template <typename F>
 __attribute__((noinline)) void settle(const Work& k, std::int64_t channel, std::int64_t channels,
                                       const std::int32_t* sums, std::uint8_t* row, const F& slow) {
   bool in_doubt[16];
   if (!requantize_in_doubles(k, channel, sums, row, in_doubt)) return;
   for (std::int64_t o = 0; o < channels; ++o) {
-    if (in_doubt[o]) row[o] = by_definition(k, channel + o, slow(o));
+    if (!in_doubt[o]) continue;
+    // Each step of the definition is monotonic.
+    const DefinedSum near = slow(o, false);
+    row[o] = by_definition(k, channel + o, near.sum - near.error);
+    if (row[o] != by_definition(k, channel + o, near.sum + near.error))
+      row[o] = by_definition(k, channel + o, slow(o, true).sum);
   }
 }
 
@@ -241,7 +275,7 @@ RULEC_INLINE void finish(const Work& k, const Block& block, std::int64_t channel
     for (int i = 0; i < pixels; ++i) {
       if (!requantize(block, sums + i, 1, to + i * stride, stride))
         settle(k, channel, channels, sums[i], to + i * stride,
-               [&](std::int64_t o) { return slow(i, o); });
+               [&](std::int64_t o, bool ordered) { return slow(i, o, ordered); });
     }
   }
   if (channels == 16) return;
