@@ -43,13 +43,37 @@ static std::optional<Sizes> bound(const DeclaredShape& shape, const std::vector<
   return sizes;
 }
 
-static Type result_type(const Operand& result, const Sizes& sizes) {
+// Of several element types the one that the operands have that are declared with the same ones,
+// where each of these is there and they agree; else unknown.
+static DType result_dtype(const Operand& result, const OpSchema& schema, const Model& model,
+                          const GraphNode& node) {
+  if (result.dtypes.size() == 1) return result.dtypes.front();
+  DType common = DType::Undefined;
+  const auto same = [&](const Operand& operand) {
+    return std::is_permutation(operand.dtypes.begin(), operand.dtypes.end(), result.dtypes.begin(),
+                               result.dtypes.end());
+  };
+  const std::size_t count = std::max(node.inputs.size(), schema.inputs.size());
+  for (std::size_t i = 0; i < count && !schema.inputs.empty() && !result.dtypes.empty(); ++i) {
+    const Operand& operand = schema.inputs[std::min(i, schema.inputs.size() - 1)];
+    if (!same(operand)) continue;
+    if (i >= node.inputs.size() && operand.kind == OperandKind::Variadic) break;
+    if (i >= node.inputs.size() || !node.inputs[i]) return DType::Undefined;
+    const DType dtype = type_of(model, node.inputs[i]).dtype;
+    if (dtype == DType::Undefined || (common != DType::Undefined && common != dtype))
+      return DType::Undefined;
+    common = dtype;
+  }
+  return common;
+}
+
+static Type result_type(const Operand& result, DType dtype, const Sizes& sizes) {
   Type type;
-  const bool one_dtype = result.dtypes.size() == 1;
+  const bool one_dtype = dtype != DType::Undefined;
   const bool one_shape = result.shapes.size() == 1 && !result.shapes.front().open;
   if (!one_dtype && !one_shape) return type;
   type.kind = Type::Kind::Tensor;
-  if (one_dtype) type.dtype = result.dtypes.front();
+  type.dtype = dtype;
   if (!one_shape) return type;
   type.dims.emplace();
   for (const Dim& dim : result.shapes.front().dims) {
@@ -86,8 +110,10 @@ Result<std::vector<Type>> declared_types(const OpSchema& schema, const Model& mo
     if (fitting == 1) sizes = std::move(*found);
   }
   std::vector<Type> types(node.outputs.size());
-  for (std::size_t i = 0; i < types.size() && !schema.outputs.empty(); ++i)
-    types[i] = result_type(schema.outputs[std::min(i, schema.outputs.size() - 1)], sizes);
+  for (std::size_t i = 0; i < types.size() && !schema.outputs.empty(); ++i) {
+    const Operand& result = schema.outputs[std::min(i, schema.outputs.size() - 1)];
+    types[i] = result_type(result, result_dtype(result, schema, model, node), sizes);
+  }
   return types;
 }
 

@@ -2,8 +2,9 @@
 #pragma once
 
 // Types of nodes whose operator an `op` declaration of a rule file describes: the operands are held
-// against the shapes written there, what they bind is put into the results. No inference of what is
-// not written: a name that only a result has is an unknown size.
+// against the shapes written there, what they bind is put into the results: sizes by their names,
+// and of several element types the one that the operands declared with the same ones have. No
+// inference of what is not written: a name that only a result has is an unknown size.
 //
 //   op acme::Pool(x : f32[B, C, N]) -> (y : f32[B, C])
 //   Pool(f32[1,8,300])  gives  f32[1,8]

@@ -71,7 +71,7 @@ class Retype {
 
   Status carry(ValueId value) {
     model_.value(value).type.dtype = to_;
-    for (const Use& use : model_.uses(value)) {
+    for (const Use& use : std::vector<Use>(model_.uses(value))) {
       const Status done = use.node ? into_node(use) : out_of_body(use);
       if (!done) return done;
     }

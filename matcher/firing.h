@@ -52,6 +52,7 @@ class Replacer {
     std::vector<Exchange> exchanges = {};
     std::vector<std::pair<ValueId, Type>> retyped = {};          // new types of values behind
     std::unordered_map<std::uint32_t, std::string> labels = {};  // of nameless ones, from before
+    std::vector<std::pair<ValueId, std::string>> renamed = {};   // that gave up a name, and which
     std::size_t initializers_before = 0;
     std::vector<std::string> assumed = {};
     // Of an unsafe rule at a scope: outputs of the graph that go, with the nodes that only move

@@ -174,7 +174,7 @@ void Replacer::forward(Draft& draft, const Exchange& one, FiringResult& result) 
   ValueId by = one.new_value;
   if (keeps_identity(one)) {
     // Readers inside the graph take the value itself.
-    for (const Use& use : model_.uses(one.old_value)) {
+    for (const Use& use : std::vector<Use>(model_.uses(one.old_value))) {
       if (use.node) model_.replace_use(use, one.new_value);
     }
     const NodeId producer = model_.value(one.old_value).producer;
@@ -195,6 +195,7 @@ void Replacer::forward(Draft& draft, const Exchange& one, FiringResult& result) 
   // The graph's output keeps its name and declared type.
   const auto metadata = model_.value(one.old_value).metadata;
   model_.rename(one.old_value, model_.fresh_value_name(name + "_replaced"));
+  draft.renamed.emplace_back(one.old_value, name);
   model_.rename(by, name);
   model_.value(by).type = type;
   model_.value(by).metadata = metadata;
@@ -295,6 +296,10 @@ void Replacer::commit(Draft& draft, FiringResult& result) {
   for (auto& [value, type] : draft.retyped)
     model_.value(value).type = std::move(type);
   sweep(draft, result);
+  // What went is called in messages as its user calls it.
+  for (auto& [value, name] : draft.renamed) {
+    if (!model_.value(value).alive) model_.value(value).name = std::move(name);
+  }
   for (const NodeId node : draft.made) {
     result.firing.added.push_back(label(model_, node));
   }

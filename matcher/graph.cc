@@ -38,20 +38,6 @@ std::vector<NodeId> Model::nodes(GraphId graph) const {
   return all;
 }
 
-std::vector<Use> Model::uses(ValueId id) const {
-  const ValueLink& link = value_links_[id.index];
-  std::vector<Use> all;
-  all.reserve(link.count);
-  for (std::uint32_t at = link.first; at != none; at = uses_[at].next) {
-    all.push_back(uses_[at].use);
-  }
-  return all;
-}
-
-std::size_t Model::use_count(ValueId id) const {
-  return value_links_[id.index].count;
-}
-
 bool Model::is_graph_output(ValueId id) const {
   for (std::uint32_t at = value_links_[id.index].first; at != none; at = uses_[at].next) {
     if (!uses_[at].use.node) return true;

@@ -12,7 +12,9 @@
 //   model.replace_uses(y, model.node(relu).outputs[0]);
 //   model.remove_node(old);
 
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <string>
@@ -175,8 +177,10 @@ class Model {
   std::uint64_t order_key(NodeId id) const;
   bool before(NodeId a, NodeId b) const { return order_key(a) < order_key(b); }  // same graph
 
-  // All uses of a value, those in nested graphs included, in a fixed order.
-  std::vector<Use> uses(ValueId id) const;
+  // All uses of a value, those in nested graphs included, in a fixed order. A view: who changes
+  // uses while walking over them copies them first, into a std::vector<Use>.
+  class Uses;
+  Uses uses(ValueId id) const;
   std::size_t use_count(ValueId id) const;
   bool is_graph_output(ValueId id) const;
   // Nested graphs of a node, in attribute order.
@@ -194,6 +198,8 @@ class Model {
 
   // Makes room for so many more, to save the growing; says nothing of how many will come.
   void reserve(std::size_t nodes, std::size_t values);
+  // The node will be added soon: memory for its names is fetched meanwhile.
+  void expect(const NewNode& node) const;
   GraphId add_graph(std::string name, NodeId owner = {});  // owner gets no attribute: set it after
   // Adds before `before`, or at the end when it is none.
   NodeId add_node(GraphId graph, NewNode node, NodeId before = {});
@@ -255,6 +261,7 @@ class Model {
     std::unordered_map<std::string, std::uint64_t> counters;
     void reserve(std::size_t names);
     bool insert(std::uint32_t hash);
+    void expect(std::string_view name) const;
   };
   static constexpr std::uint32_t none = UINT32_MAX;
 
@@ -284,6 +291,56 @@ class Model {
   std::size_t live_nodes_ = 0;
   NameSet value_names_, node_names_;
 };
+
+class Model::Uses {
+ public:
+  class Iterator {
+   public:
+    using value_type = Use;
+    using difference_type = std::ptrdiff_t;
+    using reference = const Use&;
+    using pointer = const Use*;
+    using iterator_category = std::forward_iterator_tag;
+    Iterator() = default;
+    Iterator(const UseLink* all, std::uint32_t at) : all_(all), at_(at) {}
+    const Use& operator*() const { return all_[at_].use; }
+    const Use* operator->() const { return &all_[at_].use; }
+    Iterator& operator++() {
+      at_ = all_[at_].next;
+      return *this;
+    }
+    Iterator operator++(int) {
+      const Iterator before = *this;
+      ++*this;
+      return before;
+    }
+    friend bool operator==(const Iterator& a, const Iterator& b) { return a.at_ == b.at_; }
+
+   private:
+    const UseLink* all_ = nullptr;
+    std::uint32_t at_ = none;
+  };
+
+  Iterator begin() const { return {all_, list_.first}; }
+  Iterator end() const { return {all_, none}; }
+  std::size_t size() const { return list_.count; }
+  bool empty() const { return list_.count == 0; }
+  operator std::vector<Use>() const { return {begin(), end()}; }
+
+ private:
+  friend class Model;
+  Uses(const UseLink* all, const ValueLink& list) : all_(all), list_(list) {}
+  const UseLink* all_;
+  ValueLink list_;
+};
+
+inline Model::Uses Model::uses(ValueId id) const {
+  return {uses_.data(), value_links_[id.index]};
+}
+
+inline std::size_t Model::use_count(ValueId id) const {
+  return value_links_[id.index].count;
+}
 
 // One line per node, nested graphs indented: `%y = Relu(%x) : f32[N,128]`. For dumps and tests.
 std::string dump(const Model& model);

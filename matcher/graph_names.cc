@@ -12,7 +12,7 @@ namespace rulec {
 void Model::NameSet::reserve(std::size_t names) {
   const std::size_t wanted = std::bit_ceil(std::max<std::size_t>(64, 2 * names));
   if (slots.size() >= wanted) return;
-  const std::vector<std::uint32_t> old = std::exchange(slots, std::vector<std::uint32_t>(wanted));
+  const auto old = std::exchange(slots, decltype(slots)(wanted));
   count = 0;
   for (const std::uint32_t kept : old) {
     if (kept != 0) insert(kept);
@@ -30,6 +30,16 @@ bool Model::NameSet::insert(std::uint32_t hash) {
   slots[at] = hash;
   ++count;
   return true;
+}
+
+void Model::NameSet::expect(std::string_view name) const {
+  if (!slots.empty()) __builtin_prefetch(&slots[name_hash(name) & (slots.size() - 1)]);
+}
+
+void Model::expect(const NewNode& node) const {
+  node_names_.expect(node.name);
+  for (const std::string& output : node.output_names)
+    value_names_.expect(output);
 }
 
 void Model::note_name(NameSet& names, std::string_view name) {

@@ -3,8 +3,8 @@
 // and attributes follow. Fields that a Model does not have are kept as bytes.
 #include <algorithm>
 #include <functional>
+#include <span>
 
-#include "matcher/name_hash.h"
 #include "matcher/onnx_attribute.h"
 #include "matcher/onnx_importer.h"
 #include "matcher/onnx_type.h"
@@ -18,55 +18,14 @@ using wire::Kind;
 static constexpr int deepest_graph = 64;
 // Attributes that do not re-encode to their bytes are kept in both forms up to this size.
 static constexpr std::size_t kept_attribute = 1 << 16;
+// Nodes of which the names are read before they are looked up: enough to bridge memory's delay.
+static constexpr std::size_t at_once = 16;
 
 static bool is_string(const Field& field) {
   return field.kind == Kind::Bytes;
 }
 
-// ---- names
-
-void NameTable::reserve(std::size_t names) {
-  std::size_t size = 16;
-  while (size < 2 * names)
-    size *= 2;
-  if (size <= slots_.size()) return;
-  std::vector<Slot> old(size);
-  old.swap(slots_);
-  for (const Slot& slot : old) {
-    if (!slot.id) continue;
-    std::size_t at = slot.hash & (size - 1);
-    while (slots_[at].id)
-      at = (at + 1) & (size - 1);
-    slots_[at] = slot;
-  }
-}
-
-// Where the name stands, or the free slot where it would.
-std::size_t NameTable::place(const Model& model, std::string_view name, std::uint32_t hash) const {
-  const std::size_t mask = slots_.size() - 1;
-  std::size_t at = hash & mask;
-  while (slots_[at].id && (slots_[at].hash != hash || model.value(slots_[at].id).name != name))
-    at = (at + 1) & mask;
-  return at;
-}
-
-ValueId NameTable::find(const Model& model, std::string_view name) const {
-  return slots_.empty() ? ValueId{} : slots_[place(model, name, name_hash(name))].id;
-}
-
-ValueId* NameTable::enter(const Model& model, std::string_view name, ValueId id, bool& added) {
-  reserve(count_ + 1);
-  const std::uint32_t hash = name_hash(name);
-  Slot& slot = slots_[place(model, name, hash)];
-  added = !slot.id;
-  if (added) {
-    slot = {hash, id};
-    ++count_;
-  }
-  return &slot.id;
-}
-
-ValueId ImportScope::find(const Model& model, std::string_view name) const {
+ValueId ImportScope::find(const Model& model, const NameKey& name) const {
   for (const ImportScope* scope = this; scope != nullptr; scope = scope->outer) {
     if (const ValueId found = scope->names.find(model, name)) return found;
   }
@@ -91,7 +50,7 @@ std::string Importer::place(NodeId id) const {
 
 bool Importer::define(ImportScope& scope, std::string_view name, ValueId id) {
   bool added = false;
-  ValueId& known = *scope.names.enter(model_, name, id, added);
+  ValueId& known = *scope.names.enter(model_, NameKey(name), id, added);
   if (added) return true;
   // Some exporters repeat Constant nodes; ONNX Runtime takes the last, and so do we.
   const auto is_constant = [this](ValueId value) {
@@ -154,7 +113,7 @@ bool Importer::inputs(const GraphParts& parts, ImportScope& scope) {
 
 bool Importer::initializers(const GraphParts& parts, ImportScope& scope) {
   const auto add = [&](std::string_view name, Tensor tensor, ValueId& id) {
-    id = scope.names.find(model_, name);
+    id = scope.names.find(model_, NameKey(name));
     if (!id) {
       id = model_.add_initializer(scope.graph, std::string(name), std::move(tensor));
       return define(scope, name, id);
@@ -205,59 +164,84 @@ bool Importer::initializers(const GraphParts& parts, ImportScope& scope) {
   return true;
 }
 
+// A NodeProto without its operands and attributes: those are the second pass's.
+struct Importer::ReadNode {
+  NewNode made;
+  std::string leftover;
+};
+
+bool Importer::read_node(std::string_view bytes, const GraphParts& parts, ReadNode& read) {
+  NewNode& made = read.made;
+  made.output_count = 0;
+  wire::Reader reader(bytes);
+  Field field;
+  while (reader.next(field)) {
+    if (field.number >= 1 && field.number <= 9 && !is_string(field)) {
+      return fail("a NodeProto of graph `{}` is encoded wrongly", parts.name);
+    }
+    switch (field.number) {
+      case 1:
+      case 5:
+        break;
+      case 2:
+        made.output_names.emplace_back(field.bytes);
+        break;
+      case 3:
+        made.name = field.bytes;
+        break;
+      case 4:
+        made.type = field.bytes;
+        break;
+      case 7:
+        made.domain = field.bytes;
+        break;
+      case 8:
+        made.overload = field.bytes;
+        break;
+      case 9:
+        if (!decode_metadata(field.bytes, made.metadata)) {
+          return fail("the metadata of node `{}` is broken", made.name);
+        }
+        break;
+      default:
+        read.leftover += field.whole;
+    }
+  }
+  return !reader.failed() || fail("a NodeProto of graph `{}` is broken", parts.name);
+}
+
+bool Importer::define_node(ReadNode& read, ImportScope& scope) {
+  const NodeId id = model_.add_node(scope.graph, std::move(read.made));
+  GraphNode& node = model_.node(id);
+  node.leftover = std::move(read.leftover);
+  if (node.type.empty()) return fail("{}: it has no operator type", place(id));
+  const auto imported = [&](const auto& import) { return node.domain == import.first; };
+  if (std::none_of(imports_->begin(), imports_->end(), imported) &&
+      !local_functions_.contains({node.domain.str(), node.type.str()})) {
+    return fail("{}: its operator's domain `{}` has no opset_import in the model; add one",
+                place(id), node.domain.empty() ? "ai.onnx" : node.domain.str());
+  }
+  for (const ValueId output : node.outputs) {
+    if (output && !define(scope, model_.value(output).name, output)) return false;
+  }
+  return true;
+}
+
 // First pass: nodes with their outputs.
 bool Importer::define_nodes(const GraphParts& parts, ImportScope& scope) {
-  for (const std::string_view bytes : parts.nodes) {
-    NewNode made;
-    made.output_count = 0;
-    std::string leftover;
-    wire::Reader reader(bytes);
-    Field field;
-    while (reader.next(field)) {
-      if (field.number >= 1 && field.number <= 9 && !is_string(field)) {
-        return fail("a NodeProto of graph `{}` is encoded wrongly", parts.name);
-      }
-      switch (field.number) {
-        case 1:  // inputs and attributes are the second pass's
-        case 5:
-          break;
-        case 2:
-          made.output_names.emplace_back(field.bytes);
-          break;
-        case 3:
-          made.name = field.bytes;
-          break;
-        case 4:
-          made.type = field.bytes;
-          break;
-        case 7:
-          made.domain = field.bytes;
-          break;
-        case 8:
-          made.overload = field.bytes;
-          break;
-        case 9:
-          if (!decode_metadata(field.bytes, made.metadata)) {
-            return fail("the metadata of node `{}` is broken", made.name);
-          }
-          break;
-        default:
-          leftover += field.whole;
-      }
+  const std::span<const std::string_view> all(parts.nodes);
+  std::vector<ReadNode> read;
+  for (std::size_t begin = 0; begin < all.size(); begin += at_once) {
+    read.clear();
+    for (const std::string_view bytes : all.subspan(begin, std::min(at_once, all.size() - begin))) {
+      ReadNode& node = read.emplace_back();
+      if (!read_node(bytes, parts, node)) return false;
+      for (const std::string& output : node.made.output_names)
+        scope.names.expect(NameKey(output));
+      model_.expect(node.made);
     }
-    if (reader.failed()) return fail("a NodeProto of graph `{}` is broken", parts.name);
-    const NodeId id = model_.add_node(scope.graph, std::move(made));
-    GraphNode& node = model_.node(id);
-    node.leftover = std::move(leftover);
-    if (node.type.empty()) return fail("{}: it has no operator type", place(id));
-    const auto imported = [&](const auto& import) { return node.domain == import.first; };
-    if (std::none_of(imports_->begin(), imports_->end(), imported) &&
-        !local_functions_.contains({node.domain.str(), node.type.str()})) {
-      return fail("{}: its operator's domain `{}` has no opset_import in the model; add one",
-                  place(id), node.domain.empty() ? "ai.onnx" : node.domain.str());
-    }
-    for (const ValueId output : node.outputs) {
-      if (output && !define(scope, model_.value(output).name, output)) return false;
+    for (ReadNode& node : read) {
+      if (!define_node(node, scope)) return false;
     }
   }
   return true;
@@ -266,29 +250,51 @@ bool Importer::define_nodes(const GraphParts& parts, ImportScope& scope) {
 // Second pass: operands and attributes.
 bool Importer::resolve_nodes(const GraphParts& parts, const ImportScope& scope, NodeId first,
                              int depth) {
+  struct Ends {
+    std::size_t operands, attributes;
+  };
+  const std::span<const std::string_view> all(parts.nodes);
   NodeId id = first;
+  std::vector<NameKey> names;
+  std::vector<std::string_view> attributes;
+  std::vector<Ends> nodes;  // where in these lists their parts end
   std::vector<ValueId> operands;
-  for (const std::string_view bytes : parts.nodes) {
-    operands.clear();
-    wire::Reader reader(bytes);
-    Field field;
-    while (reader.next(field)) {
-      if (field.number == 1) {
-        const ValueId value = field.bytes.empty() ? ValueId{} : scope.find(model_, field.bytes);
-        if (!field.bytes.empty() && !value) {
-          return fail("{}: its input `{}` is given by no node, initializer or graph input",
-                      place(id), field.bytes);
+  for (std::size_t begin = 0; begin < all.size(); begin += at_once) {
+    names.clear();
+    attributes.clear();
+    nodes.clear();
+    for (const std::string_view bytes : all.subspan(begin, std::min(at_once, all.size() - begin))) {
+      wire::Reader reader(bytes);
+      Field field;
+      while (reader.next(field)) {
+        if (field.number == 1) {
+          scope.names.expect(names.emplace_back(field.bytes));
+        } else if (field.number == 5) {
+          attributes.push_back(field.bytes);
         }
-        operands.push_back(value);
-      } else if (field.number == 5 && !attribute(field.bytes, id, scope, depth)) {
-        return false;
       }
+      nodes.push_back({names.size(), attributes.size()});
     }
-    model_.resize_inputs(id, operands.size());
-    for (std::size_t i = 0; i < operands.size(); ++i) {
-      if (operands[i]) model_.set_input(id, i, operands[i]);
+    Ends at{0, 0};
+    for (const Ends& end : nodes) {
+      operands.clear();
+      for (; at.operands < end.operands; ++at.operands) {
+        const NameKey& name = names[at.operands];
+        operands.push_back(name.text.empty() ? ValueId{} : scope.find(model_, name));
+        if (!name.text.empty() && !operands.back()) {
+          return fail("{}: its input `{}` is given by no node, initializer or graph input",
+                      place(id), name.text);
+        }
+      }
+      for (; at.attributes < end.attributes; ++at.attributes) {
+        if (!attribute(attributes[at.attributes], id, scope, depth)) return false;
+      }
+      model_.resize_inputs(id, operands.size());
+      for (std::size_t i = 0; i < operands.size(); ++i) {
+        if (operands[i]) model_.set_input(id, i, operands[i]);
+      }
+      id = model_.next_node(id);
     }
-    id = model_.next_node(id);
   }
   return true;
 }
@@ -326,7 +332,7 @@ bool Importer::attribute(std::string_view bytes, NodeId node, const ImportScope&
 bool Importer::outputs(const GraphParts& parts, ImportScope& scope) {
   std::vector<ValueId> all;
   const auto add = [&](std::string_view name) {
-    all.push_back(scope.find(model_, name));
+    all.push_back(scope.find(model_, NameKey(name)));
     return all.back() || fail("output `{}` of graph `{}` is given by no node, initializer or input",
                               name, parts.name);
   };
@@ -348,7 +354,7 @@ bool Importer::outputs(const GraphParts& parts, ImportScope& scope) {
     GraphValue info;
     std::string_view name;
     if (!value_info(bytes, name, info)) return false;
-    const ValueId known = scope.names.find(model_, name);
+    const ValueId known = scope.names.find(model_, NameKey(name));
     if (!known) {  // of a value that is not there: kept, means nothing
       wire::Writer kept;
       kept.bytes(13, bytes);

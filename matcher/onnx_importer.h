@@ -18,28 +18,10 @@
 #include <fmt/format.h>
 
 #include "matcher/graph.h"
+#include "matcher/name_table.h"
 #include "matcher/onnx_tensor.h"
 
 namespace rulec {
-
-// The values of one graph by name, in one block of memory; names are those that the values have.
-class NameTable {
- public:
-  void reserve(std::size_t names);
-  // What stands under the name; none when nothing does.
-  ValueId find(const Model& model, std::string_view name) const;
-  // Enters it, or gives the place of what has this name already.
-  ValueId* enter(const Model& model, std::string_view name, ValueId id, bool& added);
-
- private:
-  struct Slot {
-    std::uint32_t hash = 0;
-    ValueId id;
-  };
-  std::size_t place(const Model& model, std::string_view name, std::uint32_t hash) const;
-  std::vector<Slot> slots_;
-  std::size_t count_ = 0;
-};
 
 // Names of one graph and, through `outer`, of those around it.
 struct ImportScope {
@@ -47,7 +29,7 @@ struct ImportScope {
   const ImportScope* outer = nullptr;
   NameTable names = {};
 
-  ValueId find(const Model& model, std::string_view name) const;
+  ValueId find(const Model& model, const NameKey& name) const;
 };
 
 // What GraphProto and FunctionProto have in common, still encoded.
@@ -82,6 +64,9 @@ class Importer {
   bool inputs(const GraphParts& parts, ImportScope& scope);
   bool initializers(const GraphParts& parts, ImportScope& scope);
   bool define_nodes(const GraphParts& parts, ImportScope& scope);
+  struct ReadNode;
+  bool read_node(std::string_view bytes, const GraphParts& parts, ReadNode& read);
+  bool define_node(ReadNode& read, ImportScope& scope);
   bool resolve_nodes(const GraphParts& parts, const ImportScope& scope, NodeId first, int depth);
   bool attribute(std::string_view bytes, NodeId node, const ImportScope& scope, int depth);
   bool outputs(const GraphParts& parts, ImportScope& scope);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <new>
+#include <optional>
 
 #include "matcher/file.h"
 #include "matcher/onnx_type.h"
@@ -34,7 +35,12 @@ struct TensorMessage {
   Shape dims;
   std::uint64_t data_type = 0;
   std::string_view name;
-  bool has_raw = false, external = false, segment = false, extra = false;
+  bool has_raw = false, external = false, extra = false;
+  // Which elements these are of a tensor that is stored in pieces.
+  struct Segment {
+    std::int64_t begin = 0, end = 0;
+  };
+  std::optional<Segment> segment = {};
   std::string_view raw;
   std::uint32_t typed_field = 0;         // which of the …_data fields has values
   std::vector<std::string_view> chunks;  // of that field: packed runs, single numbers, or strings
@@ -106,6 +112,17 @@ Tensor TensorHome::copy(DType dtype, Shape shape, std::string_view bytes) {
   return Tensor::borrow(dtype, std::move(shape), {at, bytes.size()}, block_);
 }
 
+static bool read_segment(std::string_view bytes, TensorMessage::Segment& segment) {
+  wire::Reader reader(bytes);
+  wire::Field field;
+  while (reader.next(field)) {
+    if (field.kind != wire::Kind::Varint) return false;
+    if (field.number == 1) segment.begin = static_cast<std::int64_t>(field.value);
+    if (field.number == 2) segment.end = static_cast<std::int64_t>(field.value);
+  }
+  return !reader.failed();
+}
+
 static Result<TensorMessage> read_message(std::string_view bytes) {
   TensorMessage message;
   wire::Reader reader(bytes);
@@ -128,7 +145,11 @@ static Result<TensorMessage> read_message(std::string_view bytes) {
         message.data_type = field.value;
         break;
       case Segment:
-        message.segment = true;
+        if (!is_bytes()) return make_error("its segment is broken");
+        message.extra = true;
+        if (!read_segment(field.bytes, message.segment.emplace())) {
+          return make_error("its segment is broken");
+        }
         break;
       case Name:
         if (is_bytes()) message.name = field.bytes;
@@ -323,10 +344,16 @@ Result<DecodedTensor> decode_tensor(std::string_view bytes, TensorHome& home) {
                       message.data_type);
   }
   const auto dtype = static_cast<DType>(message.data_type);
-  if (message.segment) return make_error("it is a segment of a tensor, which is not supported");
   const auto count = checked_element_count(message.dims);
   if (!count || *count > (std::int64_t{1} << 56)) {
     return make_error("its dims {} are negative or too large", to_string(message.dims));
+  }
+  if (const auto& part = message.segment; part && (part->begin != 0 || part->end != *count)) {
+    return make_error(
+        "it holds elements {} to {} of a tensor of {}, and nothing in a model says where the "
+        "others "
+        "are: save the model with whole tensors",
+        part->begin, part->end, *count);
   }
   const std::size_t wanted = byte_size(dtype, *count);
   DecodedTensor decoded;

@@ -3,9 +3,13 @@
 
 #include "matcher/file.h"
 #include "matcher/onnx_tensor.h"
+#include "matcher/widen.h"
 #include "matcher/wire.h"
 
 namespace rulec {
+
+static constexpr std::int64_t most_dense = std::int64_t{1} << 31;  // elements
+
 namespace {
 
 // SequenceProto.DataType and OptionalProto.DataType.
@@ -28,11 +32,25 @@ class Decoder {
     return Value(std::move(decoded->tensor));
   }
 
+  // What runs has no sparse values: it becomes the tensor that it stands for.
+  Result<Value> sparse(std::string_view bytes) {
+    auto decoded = decode_sparse(bytes, home_);
+    if (!decoded) return decoded.error();
+    const auto elements = checked_element_count(decoded->tensor.shape);
+    if (!elements || *elements > most_dense) {
+      return make_error("a sparse tensor of {} would take more memory than a value may",
+                        to_string(decoded->tensor.shape));
+    }
+    return Value(densify(decoded->tensor));
+  }
+
   // Tensors are field `first`, then sparse tensors, sequences, maps and optionals.
   Result<Value> element(const wire::Field& field, std::uint32_t first) {
     switch (field.number - first) {
       case 0:
         return tensor(field.bytes);
+      case 1:
+        return sparse(field.bytes);
       case 2:
         return sequence(field.bytes);
       case 3:
@@ -40,7 +58,8 @@ class Decoder {
       case 4:
         return optional(field.bytes);
       default:
-        return make_error("an element of a kind that is not supported (field {})", field.number);
+        return make_error("field {} holds an element that is no tensor, sequence, map or optional",
+                          field.number);
     }
   }
 
@@ -136,6 +155,8 @@ Result<Value> read_value(const std::filesystem::path& path, const Type& type) {
         return decoder.optional(bytes);
       case Type::Kind::Map:
         return decoder.map(bytes);
+      case Type::Kind::SparseTensor:
+        return decoder.sparse(bytes);
       default:
         return decoder.tensor(bytes);
     }

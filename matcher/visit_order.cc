@@ -9,17 +9,56 @@ static constexpr std::uint64_t gap = std::uint64_t{1} << 32;  // between keys
 
 namespace {
 
-// A node of which not all that it reads has been looked at: operands, then the results of bodies.
+// What nodes read, packed: a walk over a large graph would else wait for memory at each step.
+class Reads {
+ public:
+  explicit Reads(const Model& model) : producers_(model.value_capacity()) {
+    const std::size_t nodes = model.node_capacity();
+    firsts_.reserve(nodes + 1);
+    values_.reserve(3 * nodes);
+    for (std::uint32_t i = 0; i < nodes; ++i) {
+      firsts_.push_back(static_cast<std::uint32_t>(values_.size()));
+      const GraphNode& node = model.node(NodeId{i});
+      if (!node.alive) continue;
+      for (const ValueId output : node.outputs) {
+        if (output) producers_[output.index] = {i};
+      }
+      add(node.inputs);
+      for (const GraphId body : model.bodies({i}))
+        add(model.graph(body).outputs);
+    }
+    firsts_.push_back(static_cast<std::uint32_t>(values_.size()));
+  }
+
+  NodeId producer(ValueId value) const { return producers_[value.index]; }
+  // Operands, then the results of bodies.
+  std::span<const ValueId> of(NodeId node) const {
+    return std::span(values_).subspan(firsts_[node.index],
+                                      firsts_[node.index + 1] - firsts_[node.index]);
+  }
+
+ private:
+  void add(std::span<const ValueId> all) {
+    for (const ValueId value : all) {
+      if (value) values_.push_back(value);
+    }
+  }
+  std::vector<NodeId> producers_;  // by value
+  std::vector<std::uint32_t> firsts_;
+  std::vector<ValueId> values_;
+};
+
+// A node of which not all that it reads has been looked at.
 struct Frame {
   NodeId node;
   std::span<const ValueId> reads;
-  std::uint32_t bodies = 0;  // whose results are or were `reads`
 };
 
 }  // namespace
 
 // Post-order from the graph's outputs: what a node reads stands before it.
 VisitOrder::VisitOrder(const Model& model) {
+  const Reads reads(model);
   std::vector<std::uint8_t> seen(model.node_capacity(), 0);
   std::vector<NodeId> order;
   order.reserve(model.live_nodes());
@@ -27,33 +66,28 @@ VisitOrder::VisitOrder(const Model& model) {
   const auto enter = [&](NodeId node) {
     if (!node || seen[node.index] != 0) return;
     seen[node.index] = 1;
-    open.push_back({node, model.node(node).inputs});
+    open.push_back({node, reads.of(node)});
   };
   const auto walk = [&](NodeId start) {
     enter(start);
     while (!open.empty()) {
       Frame& top = open.back();
-      if (!top.reads.empty()) {
-        const ValueId value = top.reads.front();
-        top.reads = top.reads.subspan(1);
-        if (value) enter(model.value(value).producer);
+      if (top.reads.empty()) {
+        order.push_back(top.node);
+        open.pop_back();
         continue;
       }
-      const std::vector<GraphId> bodies = model.bodies(top.node);
-      if (top.bodies < bodies.size()) {
-        top.reads = model.graph(bodies[top.bodies++]).outputs;
-        continue;
-      }
-      order.push_back(top.node);
-      open.pop_back();
+      const ValueId value = top.reads.front();
+      top.reads = top.reads.subspan(1);
+      enter(reads.producer(value));
     }
   };
   for (const ValueId output : model.graph(model.main()).outputs) {
-    walk(model.value(output).producer);
+    walk(reads.producer(output));
   }
   for (const Function& function : model.functions) {
     for (const ValueId output : model.graph(function.body).outputs) {
-      walk(model.value(output).producer);
+      walk(reads.producer(output));
     }
   }
   // What no output needs: by name, since nothing else tells such nodes apart in every file.

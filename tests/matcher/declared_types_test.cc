@@ -87,6 +87,28 @@ TEST(DeclaredTypes, NothingIsMadeUp) {
   EXPECT_EQ(result_type(out.model, "Any", 1), "?[?,?]");
 }
 
+// Of several element types a result has that of the operands which have the same ones.
+TEST(DeclaredTypes, ElementTypesGoFromOperandsToResults) {
+  const auto with = [](const std::string& op, const std::string& call) {
+    const auto out = rewritten(
+        "g (float16[2] x, float16[2] s, float[2] t) => (float16[2] y) "
+        "{ a = Mul(x, s) y = Exp(a) }",
+        "op " + op + "\nrule r: Exp(Mul(x, s)) -> { (p, q) = acme::" + call + "  z = Abs(p) }");
+    EXPECT_NE(out.ops().find("Abs"), std::string::npos) << out.misses();
+    const std::string type = call.substr(0, call.find('('));
+    return result_type(out.model, type, 1);
+  };
+  const std::string scale =
+      "acme::Scale(x : f32|f16[N], s : f16|f32[N], b? : i8|u8) -> (y : f16[N], z : ";
+  EXPECT_EQ(with(scale + "f16|f32[N])", "Scale(x, s)"), "f16[2]");
+  EXPECT_EQ(with(scale + "f16|f32|f64[N])", "Scale(x, s)"), "?[2]") << "other types";
+  EXPECT_EQ(with(scale + "i8|u8[N])", "Scale(x, s)"), "?[2]") << "no operand says which";
+  EXPECT_EQ(with(scale + "[N])", "Scale(x, s)"), "?[2]") << "follows none";
+  EXPECT_EQ(with(scale + "f16|f32[N])", "Scale(x, Cast(s){to = f32})"), "?[2]") << "no agreement";
+  const std::string join = "acme::Join(all... : f16|f32[N]) -> (y : f16[N], z : f16|f32[N])";
+  EXPECT_EQ(with(join, "Join(x, s, x)"), "f16[2]");
+}
+
 TEST(DeclaredTypes, InferenceOverAWholeModelKnowsThem) {
   auto model = import_onnx_text(
       "<ir_version: 8, opset_import: [\"\" : 17, \"acme\" : 1]>\n"

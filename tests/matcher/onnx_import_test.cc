@@ -56,6 +56,28 @@ TEST(OnnxImport, ReadsAModel) {
   EXPECT_EQ(w->numbers(), (std::vector<double>{1, 2, 3}));
 }
 
+// Of a tensor stored in pieces a model can hold one only: it must be all of it.
+TEST(OnnxImport, ASegmentIsReadWhereItIsTheWholeTensor) {
+  const auto with = [](std::int64_t begin, std::int64_t end) {
+    auto small = import_onnx_text(small_text);
+    EXPECT_TRUE(small) << error_of(small);
+    onnx::ModelProto proto = proto_of(*small);
+    auto& tensor = *proto.mutable_graph()->mutable_initializer(0);
+    tensor.mutable_segment()->set_begin(begin);
+    tensor.mutable_segment()->set_end(end);
+    return import_onnx_bytes(proto.SerializeAsString());
+  };
+  const auto whole = with(0, 3);
+  ASSERT_TRUE(whole) << error_of(whole);
+  EXPECT_EQ(whole->constant(find(*whole, "w"))->numbers(), (std::vector<double>{1, 2, 3}));
+  EXPECT_TRUE(proto_of(*whole).graph().initializer(0).has_segment()) << "written as it was read";
+  const auto part = with(0, 2);
+  ASSERT_FALSE(part);
+  EXPECT_NE(error_of(part).find("initializer `w`: it holds elements 0 to 2 of a tensor of 3"),
+            std::string::npos)
+      << error_of(part);
+}
+
 TEST(OnnxImport, CapturesAreTheOuterValue) {
   const auto model = import_onnx_text(small_text);
   ASSERT_TRUE(model) << error_of(model);

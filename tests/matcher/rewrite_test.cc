@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "matcher/label.h"
 #include "tests/support/rewriting.h"
 
 namespace rulec::test {
@@ -11,6 +12,16 @@ TEST(Rewrite, RemovesARepeatedNode) {
   EXPECT_EQ(out.error, "");
   EXPECT_EQ(out.ops(), "Relu") << out.misses();
   EXPECT_EQ(out.model.value(out.model.graph(out.model.main()).outputs[0]).name, "y");
+}
+
+// The output's name goes over to what replaces it; messages keep calling the old one by it.
+TEST(Rewrite, ANearMissIsToldByTheNamesOfTheModel) {
+  const auto out =
+      rewritten("g (float[N] x) => (float[N] y) { a = Relu(x) y = Neg(a) }",
+                "rule near: Neg(Relu(x)) -> x where rank(x) = 7\nrule r: Neg(Relu(x)) -> Abs(x)");
+  ASSERT_EQ(out.ops(), "Abs") << out.misses();
+  ASSERT_FALSE(out.report.near_misses.empty());
+  EXPECT_EQ(label(out.model, out.report.near_misses.front().root), "Neg → \"y\"");
 }
 
 TEST(Rewrite, AChainOfRepeatsBecomesOne) {
