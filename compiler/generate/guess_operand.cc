@@ -15,6 +15,10 @@ class OperandDraw {
 
   OperandGuess guess() {
     const std::string& type = spot_.type;
+    if (type == "If") return {{}};
+    if (type == "Loop" && spot_.index < 2)  // a few turns, that no condition ends
+      return {{}, std::vector{spot_.index == 0 ? static_cast<double>(1 + random_.below(3)) : 1.0}};
+    if (type == "Scan" && base_.empty()) return {{2, 3}};
     if (spot_.index == 0) return {first(type)};
     if (type == "Conv" || type == "ConvInteger" || type == "QLinearConv" || type == "DeformConv")
       return convolution();

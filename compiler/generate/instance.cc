@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "compiler/generate/instance_maker.h"
 #include "compiler/generate/scope_instance.h"
 #include "compiler/rule_parts.h"
@@ -93,16 +95,31 @@ void InstanceMaker::hide_shapes() {
       info.type = unknown;
 }
 
+static bool makes_bodies(const std::vector<OpName>& ops) {
+  return std::all_of(ops.begin(), ops.end(), [](const OpName& op) {
+    return op.domain.empty() && (op.type == "Loop" || op.type == "If" || op.type == "Scan");
+  });
+}
+
+static bool speaks_of_body(const RuleSet& rules, ExprId id) {
+  if (!id) return false;
+  const Expr& expr = rules[id];
+  if (expr.kind == Expr::Kind::Contains || expr.kind == Expr::Kind::BodyIs) return true;
+  return std::any_of(expr.operands.begin(), expr.operands.end(),
+                     [&](ExprId operand) { return speaks_of_body(rules, operand); });
+}
+
 std::string why_no_instances(const RuleSet& rules, const Rule& rule) {
   if (rule.call)
     return "what a template replaces is not made up; a test over a model in which it fires gives "
            "near misses";
   for (const PatternId id : patterns_of(rules, rule, false))
-    for (const OpName& op : rules[id].ops)
-      if (op.domain.empty() && (op.type == "Loop" || op.type == "If" || op.type == "Scan"))
-        return "nodes with bodies are not made up; a test over a model in which it fires gives "
-               "near "
-               "misses";
+    for (const ExprId predicate : rules[id].predicates)
+      if (speaks_of_body(rules, predicate) && !makes_bodies(rules[id].ops))
+        return fmt::format(
+            "the body of {} is that of a model-local function, which is not made up; a test over a "
+            "model in which it fires gives near misses",
+            rules[id].ops.empty() ? "the node" : rules[id].ops.front().type);
   return "";
 }
 

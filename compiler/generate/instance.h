@@ -2,8 +2,9 @@
 #pragma once
 
 // Small models in which a rule's pattern occurs: alternatives, optional parts, attributes, shapes,
-// element types and constants are drawn; types are inferred as nodes are made. That the rule holds
-// there is likely, not promised: guards are not solved but hit.
+// element types and constants are drawn; types are inferred as nodes are made. An If, Loop or Scan
+// gets bodies with what the pattern wants in them. That the rule holds there is likely, not
+// promised: guards are not solved but hit.
 //
 //   Random random(7);
 //   auto instance = make_instance(rules, ops, rule, situation, random);
@@ -22,8 +23,8 @@
 
 namespace rulec {
 
-// Why no instances can be made up: what a template replaces is found by running it, and bodies are
-// not drawn. Empty where they can.
+// Why no instances can be made up: what a template replaces is found by running it, and bodies of
+// model-local functions are not drawn. Empty where they can.
 std::string why_no_instances(const RuleSet& rules, const Rule& rule);
 
 struct Instance {
@@ -32,7 +33,7 @@ struct Instance {
   std::vector<std::pair<std::string, Type>> inputs;
 };
 
-// An Error where this draw led to a graph that ONNX refuses, or the pattern speaks of bodies.
+// An Error where this draw led to a graph that ONNX refuses.
 Result<Instance> make_instance(const RuleSet& rules, const OpTable& ops, RuleId rule,
                                const Situation& situation, Random& random);
 

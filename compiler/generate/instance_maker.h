@@ -75,12 +75,38 @@ class InstanceMaker {
   // Forwarding an input to an output keeps an Identity, so that a result is read by a node.
   Status add_reader(ValueId result);
 
+  // instance_bodies.cc
+  // A body while it is made: what its patterns may speak of.
+  struct Body {
+    GraphId graph;
+    std::vector<ValueId> states = {};  // carried by a Loop or Scan
+    ValueId iteration = {};
+    std::map<std::size_t, ValueId> scans = {};  // results that a pattern calls `scan i`
+    bool closed = false;                        // `body is { … }`: only the nodes of its patterns
+    std::vector<ValueId> results = {};          // of its patterns, read by no node in it
+  };
+  // Bodies of an If, Loop or Scan, as its attributes; the types of the node's results.
+  Result<std::vector<Type>> bodies(const Pattern& pattern, Spot& spot,
+                                   std::vector<ValueId>& inputs);
+  Result<std::vector<Type>> branches(const Pattern& pattern, Spot& spot);
+  Result<std::vector<Type>> loop_body(const Pattern& pattern, Spot& spot,
+                                      std::vector<ValueId>& inputs);
+  // What the node's predicates want of the body of this name.
+  std::vector<ExprId> wanted_of_body(const Pattern& pattern, std::string_view name);
+  Status fill_body(Body& body, const std::vector<ExprId>& wanted);
+  Result<ValueId> body_value(const Pattern& pattern, const Spot* spot, const OpSchema* schema);
+  // A value of this type that is computed in the body, or a constant of it where it is closed.
+  Result<ValueId> filler(const Body& body, const Type& type);
+  ValueId body_input(Body& body, std::string_view name, Type type);
+
   const RuleSet& rules_;
   const OpTable& ops_;
   const Rule& rule_;
   const Situation& situation_;
   Random& random_;
   Model model_;
+  GraphId graph_ = {0};   // where nodes are put
+  Body* body_ = nullptr;  // that of `graph_`
   Words words_;
   DType dtype_ = DType::F32;
   Shape base_;

@@ -85,20 +85,26 @@ Result<NodeId> InstanceMaker::node_of(const Pattern& pattern, ValueId first) {
   const std::size_t listed = children.empty() ? 0 : pattern.input_of(children.size() - 1) + 1;
   if (Status done = fill_up(pattern, *schema, spot, inputs, listed, more); !done)
     return done.error();
+  auto told = bodies(pattern, spot, inputs);
+  if (!told) return told.error();
   while (!inputs.empty() && !inputs.back())
     inputs.pop_back();
   if (pattern.commutative && inputs.size() == 2 && coin()) std::swap(inputs[0], inputs[1]);
   const std::size_t results =
       std::max({pattern.results.size(), static_cast<std::size_t>(pattern.output) + 1,
                 op.type == "Split" ? std::size_t{2} : std::size_t{1}});
-  const NodeId made = model_.add_node(model_.main(), {.name = model_.fresh_node_name(op.type),
-                                                      .domain = op.domain,
-                                                      .type = op.type,
-                                                      .inputs = std::move(inputs),
-                                                      .output_count = results,
-                                                      .attributes = std::move(spot.attributes)});
+  if (!told->empty() && results > told->size())
+    return make_error("{} has fewer results than the pattern names", op.type);
+  const NodeId made = model_.add_node(graph_, {.name = model_.fresh_node_name(op.type),
+                                               .domain = op.domain,
+                                               .type = op.type,
+                                               .inputs = std::move(inputs),
+                                               .output_count = std::max(results, told->size()),
+                                               .attributes = std::move(spot.attributes)});
   const NodeId one[] = {made};
   if (Status inferred = infer_node_types(model_, one); !inferred) return inferred.error();
+  for (std::size_t i = 0; i < told->size(); ++i)
+    model_.value(model_.node(made).outputs[i]).type = (*told)[i];
   if (pattern.node_slot) bindings_[pattern.node_slot.index].held = made;
   for (std::size_t i = 0; i < pattern.results.size(); ++i)
     if (pattern.results[i]) bindings_[pattern.results[i].index].held = model_.node(made).outputs[i];

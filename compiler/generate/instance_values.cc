@@ -35,7 +35,7 @@ Result<ValueId> InstanceMaker::value(PatternId id, const Spot* spot, const OpSch
       return outputs[output];
     }
     default:
-      return make_error("the pattern speaks of a body");
+      return body_value(pattern, spot, schema);
   }
 }
 
@@ -48,6 +48,12 @@ Result<ValueId> InstanceMaker::bound(const Pattern& pattern, const Spot* spot,
   if (pattern.optional && coin(3)) {
     slot.held = ValueId{};
     return ValueId{};
+  }
+  const bool free = pattern.constness == Pattern::Constness::Any && !pattern.type;
+  if (body_ != nullptr && !body_->states.empty() && free && pattern.kind == Kind::Bind && coin()) {
+    const ValueId state = body_->states[below(body_->states.size())];
+    slot.held = state;
+    return state;
   }
   auto made = leaf(pattern, spot, schema);
   if (made) slot.held = *made;

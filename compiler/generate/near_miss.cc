@@ -18,8 +18,10 @@ class Neighbour {
  public:
   Neighbour(const Model& model, const OpTable& ops, Random& random)
       : model_(model), ops_(ops), random_(random) {
-    for (const NodeId id : model_.nodes(model_.main()))
-      if (!model_.node(id).name.starts_with("reader")) nodes_.push_back(id);
+    for (std::uint32_t i = 0; i < model_.node_capacity(); ++i)
+      if (const GraphNode& node = model_.node(NodeId{i});
+          node.alive && !node.name.starts_with("reader"))
+        nodes_.push_back({i});
   }
 
   std::optional<Variation> make() {
@@ -57,13 +59,26 @@ class Neighbour {
     const NodeId node = some_node();
     const ValueId value = model_.node(node).outputs[0];
     if (!value || model_.is_graph_output(value) || !model_.value(value).type.is_tensor()) return "";
-    model_.add_output(model_.main(), value);
+    if (const GraphId graph = model_.node(node).graph; graph != model_.main())
+      model_.add_node(
+          graph,
+          {.name = model_.fresh_node_name("elsewhere"), .type = "Identity", .inputs = {value}});
+    else
+      model_.add_output(graph, value);
     return fmt::format("`{}` is read elsewhere too", model_.value(value).name);
   }
 
   std::string other_attribute() {
     const NodeId id = some_node();
     GraphNode& node = model_.node(id);
+    const auto* then = node.attributes.get<GraphId>("then_branch");
+    const auto* otherwise = node.attributes.get<GraphId>("else_branch");
+    if (then != nullptr && otherwise != nullptr) {
+      const GraphId first = *then, second = *otherwise;
+      node.attributes.set("then_branch", second);
+      node.attributes.set("else_branch", first);
+      return fmt::format("the branches of `{}` change places", node.name);
+    }
     const OpSchema* schema =
         ops_.find(node.domain.str(), node.type.str(), opset_of(model_, node.domain.str()));
     if (schema == nullptr || schema->attributes.empty()) return "";
@@ -97,10 +112,11 @@ class Neighbour {
 
   std::string other_constant() {
     std::vector<ValueId> constants;
-    for (const ValueId id : model_.graph(model_.main()).initializers)
-      if (model_.value(id).initializer && model_.value(id).initializer->size() > 0 &&
-          model_.value(id).initializer->dtype() != DType::String && model_.use_count(id) > 0)
-        constants.push_back(id);
+    for (std::uint32_t i = 0; i < model_.value_capacity(); ++i)
+      if (const GraphValue& value = model_.value(ValueId{i});
+          value.alive && value.initializer && value.initializer->size() > 0 &&
+          value.initializer->dtype() != DType::String && model_.use_count({i}) > 0)
+        constants.push_back({i});
     if (constants.empty()) return "";
     GraphValue& value = model_.value(constants[below(constants.size())]);
     const Tensor& old = *value.initializer;

@@ -26,6 +26,9 @@ class WordReader {
     const Expr& at = rules_[id];
     if (at.kind == Expr::Kind::Literal) literal(at.literal);
     if (at.kind == Expr::Kind::DType) out_.integers.push_back(static_cast<std::int64_t>(at.dtype));
+    pattern(at.pattern);
+    for (const PatternId of_body : at.patterns)
+      pattern(of_body);
     std::vector<std::int64_t> list;
     for (const ExprId operand : at.operands) {
       expression(operand);

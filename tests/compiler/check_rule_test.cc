@@ -66,8 +66,40 @@ TEST(CheckRule, ARuleWithoutInstancesSaysSo) {
   EXPECT_NE(never.skipped.find("expected the guard to hold"), std::string::npos) << never.skipped;
   const GeneratedTests region = tests_of("rule r: NonMaxSuppression* -> BatchedNMS_TRT");
   EXPECT_NE(region.skipped.find("a template replaces"), std::string::npos) << region.skipped;
-  const GeneratedTests body = tests_of("rule r: n @ Loop[body contains Neg](x, _...) -> n{}");
-  EXPECT_NE(body.skipped.find("bodies are not made up"), std::string::npos) << body.skipped;
+  const GeneratedTests body = tests_of(
+      "op my::F(x : f32[...]) -> (y : f32[...])\n"
+      "rule r: my::F[body contains Relu](x) -> Relu(x)");
+  EXPECT_NE(body.skipped.find("the body of F is that of a model-local function"), std::string::npos)
+      << body.skipped;
+}
+
+TEST(CheckRule, BodiesAreMadeUp) {
+  for (const char* text : {
+           "rule branch exact: If(const c) -> inline(c ? then_body : else_body)",
+           "rule wanted exact: If[then_body contains Relu(Neg(x))](true) -> inline(then_body)",
+           "rule closed exact: If[else_body is { a = Exp(x)  y = Add(a, outer b) }](false) -> "
+           "inline(else_body)",
+           "rule loop exact: Neg(Neg(n @ Loop[body contains Add(state 0, outer x)](m, c, s))) -> n",
+           "rule turn exact: Neg(Neg(n @ Loop[body contains Cast(iteration)](m, c, s))) -> n",
+           "rule scan exact: Neg(Neg(n @ Scan[body contains Add(state 0, x)](s, xs))) -> n",
+           "rule out exact: Neg(Neg(n @ Loop[body contains Relu(scan 0)](m, c))) -> n",
+           "rule both exact: Neg(Neg(n @ If[then_body contains Relu and else_body contains "
+           "Abs](c)))"
+           " -> n",
+       }) {
+    const GeneratedTests found = tests_of(text, 4);
+    EXPECT_TRUE(found.passed) << text << ": " << found.why << found.graph;
+    EXPECT_EQ(found.instances, 4) << text << ": " << found.skipped;
+    EXPECT_GT(found.near_misses, 0) << text;
+  }
+  for (const char* text : {
+           "rule other: If[then_body contains Relu](c) -> inline(then_body)",
+           "rule swapped: If(const c) -> inline(c ? else_body : then_body)",
+           "rule once: Loop[body contains Add(state 0, outer x)](m, c, s : f32[...]) -> s",
+       }) {
+    const GeneratedTests found = tests_of(text, 20);
+    EXPECT_FALSE(found.passed) << text << ": " << found.instances << " instances" << found.skipped;
+  }
 }
 
 TEST(CheckRule, ClustersHaveMembers) {
