@@ -10,4 +10,7 @@ namespace rulec {
 // source tree's rules/ for a command that runs from its build folder.
 std::vector<std::filesystem::path> library_rule_path();
 
+// Folders in which packages are looked up, nearest first: `extra`, $RULEC_PATH, the library.
+std::vector<std::filesystem::path> default_rule_path(std::vector<std::filesystem::path> extra);
+
 }  // namespace rulec

@@ -61,10 +61,19 @@ ExprId Resolver::resolve_postfix(const ast::Postfix& postfix, Span span, Where w
       method.operands = {out};
       method.spread = {false};
       const std::vector<std::string>& methods = method_names();
-      if (std::find(methods.begin(), methods.end(), method.name) == methods.end())
-        diagnostics().error(DiagnosticKind::UnknownFunction, member->name.span,
-                            "a tensor has no method `{}`; it has {}", method.name,
-                            fmt::join(methods, ", "));
+      if (std::find(methods.begin(), methods.end(), method.name) == methods.end()) {
+        const std::vector<std::string>& functions = function_names();
+        const bool known =
+            std::find(functions.begin(), functions.end(), method.name) != functions.end();
+        if (known)
+          diagnostics().error(DiagnosticKind::UnknownFunction, member->name.span,
+                              "`{}` is a function, not a method: write `{}(…)`", method.name,
+                              method.name);
+        else
+          diagnostics().error(DiagnosticKind::UnknownFunction, member->name.span,
+                              "a tensor has no method `{}`; it has {}", method.name,
+                              fmt::join(methods, ", "));
+      }
       if (used + 1 < postfix.suffixes.size())
         if (const auto* call = std::get_if<ast::Call>(&postfix.suffixes[used + 1])) {
           for (const ast::Argument& argument : call->arguments)
@@ -80,7 +89,7 @@ ExprId Resolver::resolve_postfix(const ast::Postfix& postfix, Span span, Where w
       const bool said = head && !scope_.names.contains(head->text) && !find_param(head->text);
       if (!said)
         diagnostics().error(
-            DiagnosticKind::NotSupported, span,
+            DiagnosticKind::Misplaced, span,
             "only an operator or a captured node may be followed by `(` or `{{` here");
     }
   }

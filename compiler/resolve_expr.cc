@@ -250,7 +250,7 @@ ExprId Resolver::resolve_name(const ast::Name& name, Where where) {
         "`{}` is bound by a `let` that stands behind this one; write that one first", name.text);
     return literal({}, name.span);
   }
-  std::vector<std::string> known;
+  std::vector<std::string> known = scope_.meant;
   for (const auto& [bound, slot] : scope_.names)
     known.push_back(bound);
   for (const auto& [param, value] : current_->params)

@@ -398,7 +398,7 @@ PatternId Resolver::resolve_bind(std::size_t index, std::string_view read) {
       out_.rules.patterns[alternatives.back().index].output = output;
     } else {
       diagnostics().error(
-          DiagnosticKind::NotSupported, bind.span,
+          DiagnosticKind::Misplaced, bind.span,
           "a bind of `match` names the results of an operator; write one behind `=`");
       alternatives.push_back(resolve_alternative(alternative));
     }

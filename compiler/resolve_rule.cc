@@ -205,7 +205,12 @@ void Resolver::resolve_replacement(const ast::Rule& rule, Rule& out) {
     }
     return;
   }
-  if (out.root.kind == Root::Kind::Cluster)
+  const auto* postfix = std::get_if<ast::Postfix>(&expr.value);
+  const auto* word =
+      std::get_if<ast::OpName>(postfix != nullptr ? &postfix->base->value : &expr.value);
+  const bool known = word == nullptr || !out_.ops.versions(word->domain, word->type).empty();
+  // What is no operator either is a template misspelt: that is said of it below.
+  if (out.root.kind == Root::Kind::Cluster && known)
     diagnostics().error(DiagnosticKind::TemplateRoot, expr.span,
                         "a cluster `Op*` is replaced by a template; `Op(…)* by x` groups nodes for "
                         "an expression");

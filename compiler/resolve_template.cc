@@ -173,7 +173,9 @@ TemplateCall Resolver::resolve_arguments(TemplateId callee, const ast::Call* cal
       const ParamValue* param = find_param(name->text);
       argument.use_default = param ? param->fit : name->text == parameter || name->text == "fit";
     }
+    scope_.meant = parameters;  // a word that is none may be one misspelt
     if (!argument.use_default) argument.value = resolve_expr(value, Where::Constant);
+    scope_.meant.clear();
     out.arguments.push_back(std::move(argument));
   };
   for (const ast::Argument& argument : call->arguments) {

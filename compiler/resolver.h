@@ -69,6 +69,7 @@ class Resolver {
     bool in_cluster = false;  // captures are lists
     bool in_body_pattern = false;
     bool of_test = false;
+    std::vector<std::string> meant;  // further names that an unknown one may be meant for
     // The binds of a `match` block that no pattern has taken in yet, by result name.
     std::map<std::string, std::size_t, std::less<>> pending;
     const std::vector<ast::Bind>* binds = nullptr;

@@ -2,16 +2,12 @@
 #include "compiler/rule_files.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <system_error>
 
-#include "compiler/library_path.h"
-#include "compiler/package/lock.h"
+#include "compiler/rule_path.h"
 #include "grammar/parse.h"
-#include "matcher/edit_distance.h"
 #include "matcher/file.h"
 
 namespace rulec {
@@ -58,21 +54,6 @@ Diagnostics RuleFiles::all_diagnostics() const {
   return out;
 }
 
-std::vector<fs::path> default_rule_path(std::vector<fs::path> extra) {
-  std::vector<fs::path> out = std::move(extra);
-  if (const char* variable = std::getenv("RULEC_PATH")) {
-    std::string_view rest = variable;
-    while (!rest.empty()) {
-      const std::size_t colon = rest.find(':');
-      if (colon != 0) out.emplace_back(rest.substr(0, colon));
-      rest = colon == rest.npos ? std::string_view() : rest.substr(colon + 1);
-    }
-  }
-  for (fs::path& folder : library_rule_path())
-    out.push_back(std::move(folder));
-  return out;
-}
-
 namespace {
 
 // Loads files depth first, so that imports stand before their importers; a file that is being
@@ -80,29 +61,9 @@ namespace {
 class Loader {
  public:
   Loader(const std::vector<fs::path>& rule_path, RuleFiles& out)
-      : rule_path_(rule_path), out_(out) {}
+      : packages_(rule_path), out_(out) {}
 
-  // The locks that rule the files and packages that are asked for.
-  Status read_locks(const std::vector<std::string>& names) {
-    for (const std::string& name : names) {
-      auto lock = find_lock(is_file(name) ? fs::path(name).parent_path() : fs::path());
-      if (!lock) return lock.error();
-      if (!*lock) continue;
-      const auto same = [&](const Lock& other) { return other.folder == (*lock)->folder; };
-      if (std::any_of(locks_.begin(), locks_.end(), same)) continue;
-      for (const Lock& other : locks_)
-        for (const LockedPackage& a : other.packages)
-          for (const LockedPackage& b : (*lock)->packages)
-            if (a.name == b.name && a.hash != b.hash)
-              return make_error(
-                  "two locks pin different versions of `{}`: {} in {}, {} in {}; take the rules of "
-                  "one of them, or bring the locks together",
-                  a.name, to_string(a.version), shown(other.folder), to_string(b.version),
-                  shown((*lock)->folder));
-      locks_.push_back(std::move(**lock));
-    }
-    return Done{};
-  }
+  Status read_locks(const std::vector<std::string>& names) { return packages_.read_locks(names); }
 
   Status load_prelude() {
     for (std::string_view name : prelude) {
@@ -124,7 +85,7 @@ class Loader {
 
   Status load_named(const std::string& name) {
     std::vector<std::size_t> indices;
-    if (is_file(name)) {
+    if (names_file(name)) {
       auto index = load_file(name, name);
       if (!index) return index.error();
       indices = {*index};
@@ -139,10 +100,10 @@ class Loader {
   }
 
   Result<std::vector<std::size_t>> load_package(const std::string& name, bool dormant = false) {
-    auto paths = find_package(name);
+    auto paths = packages_.find(name);
     if (!paths) return paths.error();
     std::string opset;
-    if (auto range = manifest_opset(paths->front()); range)
+    if (auto range = packages_.manifest_opset(paths->front()); range)
       opset = std::move(*range);
     else
       return range.error();
@@ -170,7 +131,7 @@ class Loader {
       return make_error("`{}` is a folder, not a rule file; name a file, or a package by its name",
                         path.string());
     const auto in = MappedFile::open(path);
-    if (!in) return make_error("{}", cannot_open(path));
+    if (!in) return make_error("{}", why_not_opened(path));
     std::string text((*in)->bytes());
     if (!dormant) return load_text(path, canonical.string(), std::move(text));
     RuleFile file = new_file(path, std::move(text));
@@ -288,31 +249,6 @@ class Loader {
     return out;
   }
 
-  static bool is_file(const std::string& name) {
-    return name.find('/') != name.npos || name.ends_with(".rules");
-  }
-
-  // The opset range of the manifest above a package's file; an Error when the package is not for
-  // this rulec.
-  Result<std::string> manifest_opset(const fs::path& file) const {
-    std::error_code code;
-    fs::path folder = file.parent_path();
-    for (int up = 0; up < 4 && !folder.empty(); ++up, folder = folder.parent_path()) {
-      const bool root = std::any_of(rule_path_.begin(), rule_path_.end(),
-                                    [&](const fs::path& one) { return one == folder; });
-      if (root) break;
-      if (!fs::is_regular_file(folder / manifest_name, code)) continue;
-      auto manifest = read_manifest(folder);
-      if (!manifest) return manifest.error();
-      auto own = parse_version(RULEC_VERSION);
-      if (own && !manifest->rulec.holds(*own))
-        return make_error("package `{}` {} is for rulec {}; this is {}", manifest->name,
-                          to_string(manifest->version), manifest->rulec.text, RULEC_VERSION);
-      return manifest->opset.text;
-    }
-    return std::string();
-  }
-
   Result<std::vector<std::size_t>> load_import(const ast::Import& import, const fs::path& from) {
     if (!import.is_path) return load_package(import.what.text);
     auto index = load_file(from.parent_path() / import.what.text, import.what.text);
@@ -320,113 +256,8 @@ class Loader {
     return std::vector<std::size_t>{*index};
   }
 
-  // The files of a package: `a.b` is a/b.rules, or every .rules file of the folder a/b.
-  Result<std::vector<fs::path>> find_package(const std::string& name) const {
-    std::string relative = name;
-    std::replace(relative.begin(), relative.end(), '.', '/');
-    for (const Lock& lock : locks_) {
-      const LockedPackage* pinned = lock.find(name);
-      if (pinned == nullptr) continue;
-      auto folder = locked_folder(lock, *pinned, rule_path_);
-      if (!folder) return folder.error();
-      const fs::path inside =
-          name == pinned->name ? fs::path() : package_path(name.substr(pinned->name.size() + 1));
-      if (auto files = files_at(*folder, inside); !files.empty()) return files;
-      return make_error("package `{}` {} has no part `{}`", pinned->name,
-                        to_string(pinned->version), name);
-    }
-    for (const fs::path& folder : rule_path_)
-      if (auto files = files_at(folder, relative); !files.empty()) return files;
-    std::error_code code;
-    if (fs::exists(name, code))
-      return make_error(
-          "`{}` is no rule file: those end in .rules; a folder of them is a package, found on the "
-          "rule path (--rule-path)",
-          name);
-    std::string message = fmt::format("package `{}` is not on the rule path", name);
-    const auto near = nearest_name(name, known_packages());
-    if (!near.empty()) message += fmt::format("; did you mean `{}`?", near);
-    if (name.ends_with(".rules"))
-      message += fmt::format("; a file is imported by its path: `import ./{}`", name);
-    message += fmt::format(" (looked in {})", fmt::join(folders(), ", "));
-    return Error{message};
-  }
-
-  // `relative` as a file, or every rule file of it as a folder.
-  static std::vector<fs::path> files_at(const fs::path& folder, const fs::path& relative) {
-    std::error_code code;
-    if (!relative.empty())
-      if (const fs::path file = folder / (relative.string() + ".rules");
-          fs::is_regular_file(file, code))
-        return {file};
-    std::vector<fs::path> files;
-    for (fs::directory_iterator it(folder / relative, code), end; !code && it != end;
-         it.increment(code))
-      if (it->path().extension() == ".rules") files.push_back(it->path());
-    std::sort(files.begin(), files.end());
-    return files;
-  }
-
-  static std::string cannot_open(const fs::path& path) {
-    const std::string why = std::generic_category().message(errno);
-    const fs::path parent = path.parent_path();
-    const fs::path folder = parent.empty() ? fs::path(".") : parent;
-    std::error_code code;
-    if (!fs::is_directory(folder, code))
-      return ::fmt::format("the rule file `{}` cannot be opened: there is no folder `{}`",
-                           path.string(), folder.string());
-    std::vector<std::string> names;
-    for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code))
-      if (it->path().extension() == ".rules") names.push_back(it->path().filename().string());
-    std::sort(names.begin(), names.end());
-    const std::string near = nearest_name(path.filename().string(), names);
-    return ::fmt::format(
-        "the rule file `{}` cannot be opened: {}{}", path.string(), why,
-        near.empty() ? "" : ::fmt::format("; did you mean `{}`?", (parent / near).string()));
-  }
-
-  // A folder as a reader knows it: from where he stands, where that is shorter.
-  static std::string shown(const fs::path& folder) {
-    std::error_code code;
-    const fs::path here = fs::current_path(code);
-    const std::string near = folder.lexically_relative(here).string();
-    return near.empty() || near.starts_with("..") ? folder.string() : near;
-  }
-
-  // The library's own place is nobody's business, and another one on each machine.
-  std::vector<std::string> folders() const {
-    const std::vector<fs::path> library = library_rule_path();
-    std::vector<std::string> out;
-    for (const fs::path& folder : rule_path_)
-      if (std::find(library.begin(), library.end(), folder) == library.end())
-        out.push_back(shown(folder));
-    out.emplace_back("the library of rulec");
-    return out;
-  }
-
-  std::vector<std::string> known_packages() const {
-    std::vector<std::string> out;
-    for (const fs::path& folder : rule_path_) {
-      std::error_code code;
-      for (auto it = fs::recursive_directory_iterator(folder, code);
-           !code && it != fs::recursive_directory_iterator(); it.increment(code)) {
-        if (it->path().extension() != ".rules") continue;
-        const fs::path relative = it->path().lexically_relative(folder).replace_extension();
-        for (const fs::path& package : {relative, relative.parent_path()}) {
-          std::string name = package.generic_string();
-          std::replace(name.begin(), name.end(), '/', '.');
-          if (!name.empty()) out.push_back(std::move(name));
-        }
-      }
-    }
-    std::sort(out.begin(), out.end());
-    out.erase(std::unique(out.begin(), out.end()), out.end());
-    return out;
-  }
-
-  const std::vector<fs::path>& rule_path_;
+  RulePath packages_;
   RuleFiles& out_;
-  std::vector<Lock> locks_;
   std::vector<std::size_t> prelude_;
   std::vector<std::size_t> parsed_;  // in the order of parsing
   std::map<std::string, std::size_t> by_path_;

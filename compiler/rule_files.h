@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "compiler/library_path.h"
 #include "grammar/ast.h"
 #include "grammar/diagnostic.h"
 #include "grammar/outline.h"
@@ -51,10 +52,6 @@ struct RuleFiles {
   // Every diagnostic of every file in one list, each with its source.
   Diagnostics all_diagnostics() const;
 };
-
-// Folders in which packages are looked up, nearest first: `extra`, $RULEC_PATH, the library that
-// is installed or built with the command.
-std::vector<std::filesystem::path> default_rule_path(std::vector<std::filesystem::path> extra);
 
 // Loads `names` and all they import. An Error for a file or package that does not exist (with the
 // places looked at, and a near name); what is wrong inside a file is in its diagnostics.

@@ -5,6 +5,8 @@
 #include <array>
 #include <optional>
 
+#include <fmt/format.h>
+
 #include "grammar/peg.h"
 
 namespace rulec {
@@ -42,10 +44,10 @@ static bool is_lower(char c) {
   return c >= 'a' && c <= 'z';
 }
 
+static constexpr std::array<std::string_view, 9> clauses = {
+    "where", "let", "expect", "priority", "tolerance", "limit", "recursive", "retype", "requires"};
+
 static bool is_clause(std::string_view word) {
-  static constexpr std::array<std::string_view, 9> clauses = {"where",     "let",       "expect",
-                                                              "priority",  "tolerance", "limit",
-                                                              "recursive", "retype",    "requires"};
   return std::find(clauses.begin(), clauses.end(), word) != clauses.end();
 }
 
@@ -116,6 +118,24 @@ static std::optional<std::string_view> of_item(const Around& at) {
   return std::nullopt;
 }
 
+// One letter more, less, another, or two that changed places.
+static bool is_nearly(std::string_view written, std::string_view meant) {
+  const auto [a, b] = std::mismatch(written.begin(), written.end(), meant.begin(), meant.end());
+  const std::string_view rest(a, written.end()), other(b, meant.end());
+  if (rest.empty() || other.empty()) return rest.size() + other.size() <= 1;
+  if (rest.substr(1) == other.substr(1) || rest.substr(1) == other || rest == other.substr(1))
+    return true;
+  return rest.size() > 1 && other.size() > 1 && rest[0] == other[1] && rest[1] == other[0] &&
+         rest.substr(2) == other.substr(2);
+}
+
+static std::string misspelt_clause(const Around& at) {
+  for (const std::string_view clause : clauses) {
+    if (is_nearly(at.word(), clause)) return fmt::format("did you mean `{}`?", clause);
+  }
+  return "";
+}
+
 static std::optional<std::string_view> guess(std::string_view message, const Around& at) {
   const auto says = [&](std::string_view begin) { return message.starts_with(begin); };
   if (says("expected a string")) return std::nullopt;
@@ -130,6 +150,8 @@ static std::optional<std::string_view> guess(std::string_view message, const Aro
     return "it begins with a lower-case letter";
   if (says("expected `=` and the attribute's value") && at.next(":"))
     return "attributes are written `name = value`";
+  if (says("expected `]`") && at.last_word().ends_with("body"))
+    return "of a body a pattern says `body contains P` or `body is { … }`";
   if (says("expected `)`") && at.next(","))
     return "a list stands in brackets, several results in a block: `{ a = …  b = … }`";
   if (says("expected `)`") && at.next("?")) return "a choice within a choice stands in parentheses";
@@ -160,6 +182,9 @@ std::string hint(std::string_view message, std::string_view text, std::size_t at
   while (!around.before.empty() && peg::is_space(around.before.back())) {
     around.before.remove_suffix(1);
     around.space = true;
+  }
+  if (message.starts_with("expected a clause")) {
+    if (const std::string near = misspelt_clause(around); !near.empty()) return "; " + near;
   }
   const auto found = guess(message, around);
   return found ? "; " + std::string(*found) : std::string();
