@@ -162,9 +162,9 @@ void quantized(benchmark::State& state, Opcode opcode, const Layer& l) {
   if (depthwise) {
     in[1] = o.plain_of<std::int16_t>(DType::I16, {oc * l.kernel * ((l.kernel + 1) / 2) * 2}, 3);
   } else {
-    // Each panel reads all of a window; every eighth step is one to be widened.
+    // Each panel reads all of a window; every eighth step is masked.
     const std::int64_t quads = (l.kernel * l.ic + 3) / 4, steps = l.kernel * quads;
-    in[1] = o.plain_of<std::int8_t>(DType::I8, {oc * steps * 4}, 3);
+    in[1] = o.plain_of<std::int8_t>(DType::I8, {oc * (2 * steps - steps * 7 / 8) * 4}, 3);
     in.push_back(o.plain_of<std::int32_t>(DType::I32, {oc / 8 + oc / 16 * steps}, 0));
     auto* table = reinterpret_cast<std::int32_t*>(in[4].data);
     for (std::int64_t panel = 0; panel < oc / 16; ++panel) {

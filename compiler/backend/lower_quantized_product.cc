@@ -165,6 +165,12 @@ static bool add_product(Lowering& l, NodeId node, const Product& product,
   if (dense) {
     packed = pack_steps(product.weights,
                         {product.oc, product.ic, p.kernel_h, p.kernel_w, p.dilation_w == 1});
+    // Modulo 2^32, as the kernel adds.
+    for (std::size_t o = 0; o < packed.complemented.size(); ++o) {
+      auto& b = bias.mutable_data<std::int32_t>()[o];
+      b = static_cast<std::int32_t>(static_cast<std::uint32_t>(b) +
+                                    static_cast<std::uint32_t>(packed.complemented[o]));
+    }
   } else if (opcode == Opcode::QuantizedWinograd) {
     packed.weights = pack_whole_winograd(product.weights, product.oc, product.ic);
   } else {

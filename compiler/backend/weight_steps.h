@@ -2,14 +2,15 @@
 #pragma once
 
 // The weights of a dense product of 8-bit numbers as the steps of its kernel (QuantizedConv in
-// kernels/parameters.h): which four inputs each takes, and which steps the kernel may add in 16
-// bits. A weight that needs more than 8 bits (a byte less its zero point) is spread over several
-// steps on the same inputs; a step of zeros is left out.
+// kernels/parameters.h): which four inputs each takes, and with which of them complemented two
+// products never leave 16 bits. A weight that needs more than 8 bits (a byte less its zero point)
+// is spread over several steps on the same inputs; a step of zeros is left out.
 //
 //   WeightSteps s = pack_steps(weights, {.oc = 64, .ic = 32, .kh = 3, .kw = 3, .joined = true});
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "runtime/tensor.h"
 
@@ -22,6 +23,7 @@ struct WeightShape {
 
 struct WeightSteps {
   Tensor weights, table;
+  std::vector<std::int32_t> complemented;  // of each channel: what complements take from its sum
 };
 
 // Of weights less their zero points, [oc][ic][kh][kw].

@@ -24,24 +24,27 @@ static bool in_range(std::int32_t low, std::int32_t high, DType dtype) {
   return low >= least && low <= high && high <= least + 255;
 }
 
-// Whether the steps of a dense product's panels lie one after the other, and in its windows.
+// Whether the steps of a dense product's panels lie one after the other, and in its windows, and
+// its weights, of so many bytes, are theirs.
 static bool known_steps(const kernels::QuantizedConvParameters& p, std::int64_t channels,
-                        std::int64_t panels, std::int64_t steps, const TensorRef& table) {
-  if (table.data == nullptr || count(table) != 2 * panels + steps) return false;
+                        std::int64_t panels, std::int64_t bytes, const TensorRef& table) {
+  const std::int64_t steps = count(table) - 2 * panels;
+  if (table.data == nullptr || steps < 0) return false;
   const auto number = [&](std::int64_t i) {
     std::uint32_t n;
     std::memcpy(&n, table.data + i * 4, 4);
     return n;
   };
-  std::uint32_t end = 0;
+  std::int64_t end = 0, masked = 0;
   for (std::int64_t i = 0; i < 2 * panels; ++i) {
     if (number(i) < end) return false;
+    masked += i % 2 == 0 ? 0 : number(i) - end;
     end = number(i);
   }
   const bool joined = p.dilation_w == 1;
   const std::int64_t runs = p.kernel_h * std::int64_t{joined ? 1 : p.kernel_w};
   const std::int64_t quads = ((joined ? p.kernel_w : 1) * channels + 3) / 4;
-  if (end != steps || quads > (1 << 20)) return false;
+  if (end != steps || bytes != (steps + masked) * 64 || quads > (1 << 20)) return false;
   for (std::int64_t i = 2 * panels; i < 2 * panels + steps; ++i) {
     if (number(i) >> 20 >= runs || (number(i) & 0xfffff) >= quads) return false;
   }
@@ -89,8 +92,7 @@ Status quantized_conv(Opcode opcode, Refs in, Refs out, std::span<const std::byt
     return count(in[1]) == oc * 36 * x[3] ? Status(Done{})
                                           : Status(bad("weights of the wrong size"));
   }
-  const std::int64_t steps = count(in[1]) / 64;
-  if (count(in[1]) % 64 != 0 || !known_steps(p, x[3], oc / 16, steps, in[4]))
+  if (!known_steps(p, x[3], oc / 16, count(in[1]), in[4]))
     return bad("weights whose steps do not fit");
   return Done{};
 }

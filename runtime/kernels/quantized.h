@@ -2,9 +2,9 @@
 #pragma once
 
 // Sums of products of small integers, exact in 32 bits, and the way from integers to 8 bits.
-// Pairs of 16-bit factors never saturate (pmaddwd). Neither do quads of bytes, unsigned times
-// signed, where they are widened or where VNNI adds them in 32 bits; else two products are added
-// in 16 bits (pmaddubsw), and it is for the weights to leave room for any sum of two.
+// Pairs of 16-bit factors never saturate (pmaddwd). Quads of bytes, unsigned times signed, do
+// where two products are first added in 16 bits (pmaddubsw; not with VNNI): it is for the weights
+// to leave room for any sum of two.
 //
 //   Ints sums = dot_pairs(sums, pair_of(x), load_ints(w));  // sums[i] += x[0] w[i][0] + x[1] …
 
@@ -96,50 +96,25 @@ RULEC_INLINE Ints quad_of(const std::uint8_t* x) {
   return splat_ints(all);
 }
 
-// GCC's vectors are lowered to what the instruction set has.
-typedef std::uint16_t Halves __attribute__((vector_size(int_lanes * 4)));
-typedef std::int16_t SignedHalves __attribute__((vector_size(int_lanes * 4)));
-
-// The first and the second byte of each half of a lane, as 16 bits: unsigned ones, signed ones.
-RULEC_INLINE Ints even_bytes(Ints x) {
-  return (Ints)((Halves)x & 255);
-}
-RULEC_INLINE Ints odd_bytes(Ints x) {
-  return (Ints)((Halves)x >> 8);
-}
-RULEC_INLINE Ints even_signed_bytes(Ints x) {
-  return (Ints)((SignedHalves)((Halves)x << 8) >> 8);
-}
-RULEC_INLINE Ints odd_signed_bytes(Ints x) {
-  return (Ints)((SignedHalves)x >> 8);
-}
-
 // sums[i] += x[0] w[i][0] + … + x[3] w[i][3], x unsigned, w signed.
+RULEC_INLINE Ints dot_quads(Ints sums, Ints x, Ints w) {
 #if defined(__AVX512VNNI__)
-inline constexpr bool has_dot_quads = true;  // the sum of two products may leave 16 bits
-inline constexpr bool quads_saturate = false;
-RULEC_INLINE Ints dot_quads(Ints sums, Ints x, Ints w) {
   return _mm512_dpbusd_epi32(sums, x, w);
-}
 #elif defined(__AVX512BW__)
-inline constexpr bool has_dot_quads = true;
-inline constexpr bool quads_saturate = true;
-RULEC_INLINE Ints dot_quads(Ints sums, Ints x, Ints w) {
   return dot_pairs(sums, _mm512_maddubs_epi16(x, w), _mm512_set1_epi16(1));
-}
 #elif defined(__AVX2__)
-inline constexpr bool has_dot_quads = true;
-inline constexpr bool quads_saturate = true;
-RULEC_INLINE Ints dot_quads(Ints sums, Ints x, Ints w) {
   return dot_pairs(sums, _mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1));
-}
 #else
-inline constexpr bool has_dot_quads = false;
-inline constexpr bool quads_saturate = true;
-RULEC_INLINE Ints dot_quads(Ints sums, Ints, Ints) {
-  return sums;
-}
+  // Bytes 0 and 2 as 16 bits, then bytes 1 and 3.
+  typedef std::uint16_t Halves __attribute__((vector_size(int_lanes * 4)));
+  typedef std::int16_t SignedHalves __attribute__((vector_size(int_lanes * 4)));
+  sums = dot_pairs(sums, (Ints)((Halves)x & 255), (Ints)((SignedHalves)((Halves)w << 8) >> 8));
+  return dot_pairs(sums, (Ints)((Halves)x >> 8), (Ints)((SignedHalves)w >> 8));
 #endif
+}
+RULEC_INLINE Ints xor_ints(Ints a, Ints b) {
+  return a ^ b;
+}
 
 // A vector of stored numbers.
 template <typename T>

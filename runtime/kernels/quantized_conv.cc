@@ -1,53 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dense convolutions of 8-bit numbers in NHWC (products of matrices too, as windows of one pixel).
 // A window is some runs of neighbouring bytes; a step multiplies four of them by four weights of
-// each of 16 channels. Steps whose weights could overflow 16 bits in pairs are apart, and widen
-// their factors. Sums are exact, so nothing depends on their order. Activations are unsigned
-// bytes here, signed ones with their first bit flipped; what the zero point adds is in the bias.
+// each of 16 channels. Two products may be added in 16 bits, which two weights of one sign can
+// leave: such a pair has one weight negated, and 255 less its input, which is its complement. Sums
+// are exact, so nothing depends on their order. Activations are unsigned bytes here, signed ones
+// with their first bit flipped; what zero points and complements add is in the bias.
 #include "runtime/kernels/quantized_product.h"
 
 namespace rulec::kernels::RULEC_ISA {
 
 namespace {
 
-// The weights of 16 channels: steps for bytes, then those to be widened.
+// The weights of 16 channels.
 struct Panel {
-  const std::int8_t* weights;    // 16 channels of 4 for each step
+  const std::int8_t* weights;    // 16 channels of 4 for each step; behind masked ones their masks
   const std::uint32_t* steps;    // as QuantizedConvParameters has them
   const std::uint32_t* offsets;  // the same, in bytes from the beginning of a window
-  std::int64_t plain, all;       // steps
+  std::int64_t plain, all;       // steps: the rest are masked
+
+  const std::int8_t* of_step(std::int64_t s) const {
+    return weights + (s < plain ? s : 2 * s - plain) * 64;
+  }
 };
 
-template <int pixels, bool plain>
+template <int pixels, bool masked>
 RULEC_INLINE void add_steps(const Panel& panel, const Pixels<std::uint8_t>& first,
                             std::int64_t begin, std::int64_t end,
                             Ints (&total)[pixels][int_vectors]) {
-  const std::int8_t* w = panel.weights + begin * 64;
-  for (std::int64_t s = begin; s < end; ++s, w += 64) {
+  constexpr std::int64_t bytes = masked ? 128 : 64;
+  const std::int8_t* w = panel.of_step(begin);
+  for (std::int64_t s = begin; s < end; ++s, w += bytes) {
     const std::size_t offset = panel.offsets[s];
-    if constexpr (plain) {
 #pragma GCC unroll 12
-      for (int i = 0; i < pixels; ++i) {
-        const Ints x = quad_of(first[i] + offset);
-#pragma GCC unroll 4
-        for (int v = 0; v < int_vectors; ++v)
-          total[i][v] = dot_quads(total[i][v], x, load_ints(w + v * int_lanes * 4));
-      }
-    } else {
-      Ints even[int_vectors], odd[int_vectors];
+    for (int i = 0; i < pixels; ++i) {
+      // Registers are for sums: weights stay in memory, though the same for each pixel.
+      asm("" : "+r"(w));
+      const Ints x = quad_of(first[i] + offset);
 #pragma GCC unroll 4
       for (int v = 0; v < int_vectors; ++v) {
-        const Ints weights = load_ints(w + v * int_lanes * 4);
-        even[v] = even_signed_bytes(weights);
-        odd[v] = odd_signed_bytes(weights);
-      }
-#pragma GCC unroll 12
-      for (int i = 0; i < pixels; ++i) {
-        const Ints x = quad_of(first[i] + offset);
-        const Ints x_even = even_bytes(x), x_odd = odd_bytes(x);
-#pragma GCC unroll 4
-        for (int v = 0; v < int_vectors; ++v)
-          total[i][v] = dot_pairs(dot_pairs(total[i][v], x_even, even[v]), x_odd, odd[v]);
+        const std::int8_t* of = w + v * int_lanes * 4;
+        const Ints factors = masked ? xor_ints(x, load_ints(of + 64)) : x;
+        total[i][v] = dot_quads(total[i][v], factors, load_ints(of));
       }
     }
   }
@@ -56,11 +49,10 @@ RULEC_INLINE void add_steps(const Panel& panel, const Pixels<std::uint8_t>& firs
 template <int pixels>
 void dense_sums(const Panel& panel, const Pixels<std::uint8_t>& first, const std::int32_t* bias,
                 Sums& sums) {
-  const std::int64_t plain = !has_dot_quads ? 0 : quads_saturate ? panel.plain : panel.all;
   Ints total[pixels][int_vectors];
   start_sums(bias, total);
-  if constexpr (has_dot_quads) add_steps<pixels, true>(panel, first, 0, plain, total);
-  if constexpr (quads_saturate) add_steps<pixels, false>(panel, first, plain, panel.all, total);
+  add_steps<pixels, false>(panel, first, 0, panel.plain, total);
+  add_steps<pixels, true>(panel, first, panel.plain, panel.all, total);
   store_sums(total, sums);
 }
 
@@ -72,10 +64,16 @@ struct Windows {
   std::int64_t runs_across;  // runs of a row
   std::int64_t run_quads;    // steps of a run, if there is one for each four bytes
   std::int64_t most_steps;   // of a panel
-  const std::int32_t* ends;  // of the steps of each panel: those for bytes, all
+  const std::int32_t* ends;  // of the steps of each panel: plain ones, all
   const std::uint32_t* steps;
 
   std::int64_t begin(std::int64_t block) const { return block == 0 ? 0 : ends[2 * block - 1]; }
+  std::int64_t masked_before(std::int64_t block) const {
+    std::int64_t count = 0;
+    for (std::int64_t b = 0; b < block; ++b)
+      count += ends[2 * b + 1] - ends[2 * b];
+    return count;
+  }
 };
 Windows windows_of(const KernelCall& call, const Work& k) {
   Windows w;
@@ -140,11 +138,13 @@ __attribute__((noinline)) DefinedSum dense_by_definition(const Work& k, const Wi
   for (std::int64_t s = 0; s < panel.all; ++s) {
     const std::uint32_t step = panel.steps[s];
     std::int16_t* to = w + (step >> 20) * run + (step & 0xfffff) * 4;
-    FourSigned added;
+    const std::int8_t* from = panel.of_step(s) + channel % 16 * 4;
+    FourSigned added, mask = {};
     Four sum;
-    __builtin_memcpy(&added, panel.weights + s * 64 + channel % 16 * 4, sizeof added);
+    __builtin_memcpy(&added, from, sizeof added);
+    if (s >= panel.plain) __builtin_memcpy(&mask, from + 64, sizeof mask);
     __builtin_memcpy(&sum, to, sizeof sum);
-    sum += __builtin_convertvector(added, Four);
+    sum += __builtin_convertvector((added ^ mask) - mask, Four);  // negated where masked
     __builtin_memcpy(to, &sum, sizeof sum);
   }
   const auto scale = static_cast<float>(k.row(QuantizedCoefficient::WeightScale)[channel]);
@@ -183,14 +183,16 @@ __attribute__((noinline)) DefinedSum dense_by_definition(const Work& k, const Wi
 void run_blocks(const Work& k, const Windows& windows, const Taps& taps,
                 const Place<std::uint8_t>& at, std::int64_t count, std::int64_t first,
                 std::int64_t end, const Scratch& scratch, std::uint8_t* out) {
+  std::int64_t masked = windows.masked_before(first);
   for (std::int64_t b = first; b < end; ++b) {
     const std::int64_t begin = windows.begin(b);
     Panel panel;
-    panel.weights = reinterpret_cast<const std::int8_t*>(k.weights) + begin * 64;
+    panel.weights = reinterpret_cast<const std::int8_t*>(k.weights) + (begin + masked) * 64;
     panel.steps = windows.steps + begin;
     panel.offsets = scratch.offsets;
     panel.plain = windows.ends[2 * b] - begin;
     panel.all = windows.ends[2 * b + 1] - begin;
+    masked += panel.all - panel.plain;
     const auto across = static_cast<std::uint32_t>(windows.runs_across);
     const auto row = static_cast<std::uint32_t>(taps.row);
     const auto column = static_cast<std::uint32_t>(taps.column);
