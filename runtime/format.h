@@ -23,7 +23,7 @@ inline constexpr std::uint32_t endian_tag = 0x01020304;
 inline constexpr std::uint16_t major_version = 1;
 inline constexpr std::uint16_t minor_version = 1;
 // Changes whenever an opcode's parameters, a weight packing or a kernel's operands change.
-inline constexpr std::uint64_t kernel_abi = 0x72756c6563000007ULL;
+inline constexpr std::uint64_t kernel_abi = 0x72756c6563000008ULL;
 
 inline constexpr std::uint32_t none = 0xffffffff;
 inline constexpr std::size_t header_size = 4096;

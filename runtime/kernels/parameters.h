@@ -264,12 +264,13 @@ struct Quantization {
 // channels] (see QuantizedCoefficient); y is [N,H,W,C].
 // QuantizedDepthwise: weights are i16, less their zero points, neighbours in pairs, filled up with
 // zeros: [c/16][kh][kw/2][16][2].
-// QuantizedConv: weights are i8 [steps][16 oc][4], and operand 4 is i32 [oc/16][2], the ends of
-// each panel's steps, then a number for each step. Of a panel's steps those come first of which no
-// pair of weights times two numbers up to 255 leaves 16 bits. A step's number is that of a run of
-// neighbouring inputs of a window, times 2^20, plus that of four of its inputs: a run is [kw][ic]
-// of one row of the window, or where taps are dilated, [ic]. Weights are the sum over all steps on
-// the same inputs. The bias is that for unsigned bytes (i8 plus 128) not less their zero point.
+// QuantizedConv: operand 4 is i32 [oc/16][2], the ends of each panel's plain steps and of all its
+// steps, then a number for each step: that of a run of neighbouring inputs of a window, times 2^20,
+// plus that of four of its inputs. A run is [kw][ic] of one row of the window, or where taps are
+// dilated, [ic]. Weights are i8, [16 oc][4] of each step, behind those of a masked step its masks:
+// where a mask is not 0, it takes 255 less the input. No pair of a step's weights times two numbers
+// up to 255 leaves 16 bits. Inputs are unsigned bytes (i8 plus 128) not less their zero point; what
+// that and masks take is in the bias. Several steps may take the same inputs.
 // QuantizedWinograd: 3x3 with stride 1, ic a multiple of 16; weights are i16, less their zero
 // points, transformed by F(4,3) and multiplied so that they are whole numbers:
 // [oc/16][36][ic/2][16 oc][2].

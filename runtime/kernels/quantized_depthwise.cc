@@ -42,7 +42,7 @@ double depthwise_by_definition(const Work& k, const Taps& taps, const std::int16
   double sum = 0;
   for (std::int64_t ky = 0; ky < k.p.kernel_h; ++ky) {
     for (std::int64_t kx = 0; kx < k.p.kernel_w; ++kx) {
-      sum += product(x[ky * taps.row + kx * taps.column], k.p.x.scale,
+      sum += product(x[ky * taps.row + kx / 2 * 2 * taps.column + kx % 2], k.p.x.scale,
                      w[(ky * pairs + kx / 2) * 32 + kx % 2], w_scale);
     }
   }
@@ -98,7 +98,10 @@ void quantized_depthwise(const KernelCall& call) {
     const std::int64_t image = index / d.groups / d.parts, row = part * d.part;
     const std::int64_t count = smaller(d.part, k.oh - row);
     const Patch patch = patch_of(k, row, count);
-    const std::int64_t line = patch.width * 32, reach = k.p.dilation_w;
+    // Windows and pairs of taps begin at every second pixel where the stride is even.
+    const std::int64_t each = k.p.stride_w % 2 == 0 ? 2 : 1;
+    const std::int64_t places = ceil_div(patch.width, each), line = places * 32;
+    const std::int64_t reach = k.p.dilation_w;
     const std::int64_t line_bytes = (patch.width + reach) * 16;
     auto* x = reinterpret_cast<std::int16_t*>(
         thread_scratch(static_cast<std::size_t>(patch.rows * line * 2 + line_bytes)));
@@ -120,14 +123,15 @@ void quantized_depthwise(const KernelCall& call) {
         copy_line(k, ((image * k.h + iy) * k.w + patch.left + first) * k.c + b * 16, first, stop,
                   channels, bytes);
         std::int16_t* to = x + i * line;
-        for (std::int64_t j = 0; j < patch.width; ++j)
-          spread(bytes + j * 16, bytes + (j + reach) * 16, flip, k.p.x.zero + flip, to + j * 32);
+        for (std::int64_t j = 0; j < places; ++j) {
+          const std::uint8_t* pixel = bytes + j * each * 16;
+          spread(pixel, pixel + reach * 16, flip, k.p.x.zero + flip, to + j * 32);
+        }
       }
       const auto* w =
           reinterpret_cast<const std::int16_t*>(k.weights) + b * k.p.kernel_h * pairs * 32;
-      const Taps taps = {k.p.dilation_h * line, k.p.dilation_w * std::int64_t{32}};
-      const Place<std::int16_t> at = {x, k.p.stride_w * std::int64_t{32}, k.p.stride_h * line,
-                                      k.ow};
+      const Taps taps = {k.p.dilation_h * line, k.p.dilation_w * 32 / each};
+      const Place<std::int16_t> at = {x, k.p.stride_w * 32 / each, k.p.stride_h * line, k.ow};
       std::uint8_t* out = k.out + ((image * k.oh + row) * k.ow) * k.oc + b * 16;
       run_pixels(
           k, block_of(k, b * 16), at, count * k.ow, b * 16, out,

@@ -56,15 +56,17 @@ RULEC_INLINE void run_pixels(const Work& k, const Block& block, const Place<T>& 
   const std::int64_t larger_ones = count % tiles;
   alignas(64) Sums sums;
   Pixels<T> x;
-  const T* row = at.first;
+  const T *row = at.first, *next = row;
   std::int64_t column = 0;
   for (std::int64_t tile = 0; tile < tiles; ++tile) {
     const auto pixels = static_cast<int>(least + (tile < larger_ones ? 1 : 0));
     for (int i = 0; i < pixels; ++i) {
-      x[i] = row + column * at.pixel;
+      x[i] = next;
+      next += at.pixel;
       if (++column == at.width) {
         column = 0;
         row += at.row;
+        next = row;
       }
     }
     sums_of(pixels, x, sums);
