@@ -8,6 +8,56 @@
 
 namespace rulec::kernels::RULEC_ISA {
 
+// Those that are long chains of operations, and are computed for several vectors together.
+constexpr bool is_long(Activation kind) {
+  switch (kind) {
+    case Activation::Sigmoid:
+    case Activation::Silu:
+    case Activation::Swish:
+    case Activation::Gelu:
+    case Activation::GeluTanh:
+    case Activation::Mish:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// A long one of y. x(i) is y[i] as it was: to be read once more where registers are few.
+template <Activation kind, int N, typename X>
+RULEC_INLINE void activate(float alpha, Vec (&y)[N], X x) {
+  if constexpr (kind == Activation::Swish) {
+    each<N>([&](int i) RULEC_LAMBDA_INLINE { y[i] = splat(alpha) * y[i]; });
+  } else if constexpr (kind == Activation::GeluTanh) {
+    // (1 + tanh u) / 2 = 1 / (1 + e^-2u)
+    each<N>([&](int i) RULEC_LAMBDA_INLINE {
+      y[i] = y[i] * fma(y[i] * y[i], splat(0.0713548162f), splat(1.59576912f));
+    });
+  }
+  if constexpr (kind == Activation::Gelu) {
+    normal_distribution(y);
+  } else if constexpr (kind == Activation::Mish) {
+    // tanh(ln(1 + e^x)) = n / (n + 2) where n = e^x (e^x + 2); it is 1 from 20 on.
+    each<N>([&](int i) RULEC_LAMBDA_INLINE { y[i] = minimum(splat(20.0f), y[i]); });
+    bounded_exponential(y);
+    each<N>([&](int i) RULEC_LAMBDA_INLINE {
+      const Vec n = y[i] * (y[i] + splat(2.0f));
+      y[i] = n * reciprocal(n + splat(2.0f));
+    });
+  } else {
+    sigmoid(y);
+  }
+  if constexpr (kind != Activation::Sigmoid)
+    each<N>([&](int i) RULEC_LAMBDA_INLINE { y[i] = x(i) * y[i]; });
+}
+
+template <Activation kind>
+RULEC_INLINE Vec activate(float alpha, Vec x) {
+  Vec y[1] = {x};
+  activate<kind>(alpha, y, [&](int) RULEC_LAMBDA_INLINE { return x; });
+  return y[0];
+}
+
 // `slope` is read for PRelu only.
 RULEC_INLINE Vec activate(Activation kind, float alpha, float beta, Vec x, Vec slope) {
   const Vec zero = splat(0.0f), one = splat(1.0f);
@@ -20,10 +70,6 @@ RULEC_INLINE Vec activate(Activation kind, float alpha, float beta, Vec x, Vec s
       return minimum(splat(beta), maximum(splat(alpha), x));
     case Activation::LeakyRelu:
       return where_less(x, zero, x * splat(alpha), x);
-    case Activation::Sigmoid:
-      return sigmoid(x);
-    case Activation::Silu:
-      return x * sigmoid(x);
     case Activation::HardSigmoid:
       return minimum(one, maximum(zero, fma(x, splat(alpha), splat(beta))));
     case Activation::HardSwish:
@@ -32,22 +78,21 @@ RULEC_INLINE Vec activate(Activation kind, float alpha, float beta, Vec x, Vec s
       return hyperbolic_tangent(x);
     case Activation::Elu:
       return where_less(x, zero, splat(alpha) * (exponential(x) - one), x);
-    case Activation::Gelu:
-      return splat(0.5f) * x * (one + error_function(x * splat(0.70710678f)));
     case Activation::PRelu:
       return where_less(x, zero, x * slope, x);
     case Activation::Softplus:
       // ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|)
-      return maximum(zero, x) + logarithm(one + exponential(-absolute(x)));
-    case Activation::Mish:
-      return x * hyperbolic_tangent(maximum(zero, x) + logarithm(one + exponential(-absolute(x))));
-    case Activation::GeluTanh: {
-      // (1 + tanh u) / 2 = 1 / (1 + e^-2u)
-      const Vec u = x * fma(x * x, splat(0.0356774081f), splat(0.797884561f));
-      return x / (one + exponential(splat(-2.0f) * u));
-    }
-    case Activation::Swish:
-      return x / (one + exponential(splat(-alpha) * x));
+      return maximum(zero, x) + logarithm(one + bounded_exponential(-absolute(x)));
+#define RULEC_LONG(kind) \
+  case Activation::kind: \
+    return activate<Activation::kind>(alpha, x);
+      RULEC_LONG(Sigmoid)
+      RULEC_LONG(Silu)
+      RULEC_LONG(Swish)
+      RULEC_LONG(Gelu)
+      RULEC_LONG(GeluTanh)
+      RULEC_LONG(Mish)
+#undef RULEC_LONG
   }
   return x;
 }
@@ -94,12 +139,9 @@ RULEC_INLINE void finish_each(const Finish& f, float* values, const float* resid
   }
 }
 
-// Sigmoid, or Silu where `scaled`, of a number of vectors together; returns how many floats are
-// done.
-template <bool Adds>
-RULEC_INLINE int finish_sigmoid(const Finish& f, float* values, const float* residual, int count,
-                                bool scaled) {
-  constexpr int together = 4;
+// A long activation; returns how many floats are done.
+template <bool Adds, Activation kind, int together>
+RULEC_INLINE int finish_together(const Finish& f, float* values, const float* residual, int count) {
   int i = 0;
   for (; i + together * lanes <= count; i += together * lanes) {
     Vec y[together];
@@ -111,30 +153,26 @@ RULEC_INLINE int finish_sigmoid(const Finish& f, float* values, const float* res
         store(at, y[j]);
       }
     });
-    sigmoid(y);
-    // Read once more: held in registers, the values would push others out.
+    activate<kind>(f.alpha, y,
+                   [&](int j) RULEC_LAMBDA_INLINE { return load(values + i + j * lanes); });
     each<together>([&](int j) RULEC_LAMBDA_INLINE {
-      float* at = values + i + j * lanes;
-      if (scaled) y[j] = load(at) * y[j];
       if (Adds && f.add_after) y[j] = y[j] + load(residual + i + j * lanes);
-      store(at, y[j]);
+      store(values + i + j * lanes, y[j]);
     });
   }
   return i;
 }
 
+template <bool Adds, Activation kind>
+RULEC_INLINE void finish_long(const Finish& f, float* values, const float* residual, int count) {
+  const int done = finish_together<Adds, kind, 4>(f, values, residual, count);
+  finish_together<Adds, kind, 1>(f, values + done, residual != nullptr ? residual + done : nullptr,
+                                 count - done);
+}
+
 template <bool Adds>
 RULEC_INLINE void finish_all(const Finish& f, float* values, const float* slopes,
                              const float* residual, int count) {
-  if (f.activation == Activation::Silu || f.activation == Activation::Sigmoid) {
-    const int done = f.activation == Activation::Silu
-                         ? finish_sigmoid<Adds>(f, values, residual, count, true)
-                         : finish_sigmoid<Adds>(f, values, residual, count, false);
-    if (done == count) return;
-    values += done;
-    count -= done;
-    if (residual != nullptr) residual += done;
-  }
   const auto loop = [&](auto apply) RULEC_LAMBDA_INLINE {
     finish_each<Adds>(f, values, residual, count, apply);
   };
@@ -147,15 +185,19 @@ RULEC_INLINE void finish_all(const Finish& f, float* values, const float* slopes
       return loop([&](Vec x, int) RULEC_LAMBDA_INLINE {
         return minimum(splat(1.0f), maximum(splat(0.0f), fma(x, alpha, beta)));
       });
-#define RULEC_LOOP(kind)       \
-  case Activation::kind:       \
-    return loop([](Vec x, int) \
-                    RULEC_LAMBDA_INLINE { return activate(Activation::kind, 0, 0, x, x); });
-      RULEC_LOOP(Sigmoid)
-      RULEC_LOOP(Silu)
-      RULEC_LOOP(HardSwish)
-      RULEC_LOOP(Gelu)
-#undef RULEC_LOOP
+    case Activation::HardSwish:
+      return loop([](Vec x, int)
+                      RULEC_LAMBDA_INLINE { return activate(Activation::HardSwish, 0, 0, x, x); });
+#define RULEC_LONG(kind) \
+  case Activation::kind: \
+    return finish_long<Adds, Activation::kind>(f, values, residual, count);
+      RULEC_LONG(Sigmoid)
+      RULEC_LONG(Silu)
+      RULEC_LONG(Swish)
+      RULEC_LONG(Gelu)
+      RULEC_LONG(GeluTanh)
+      RULEC_LONG(Mish)
+#undef RULEC_LONG
     default:
       return loop([&](Vec x, int i) RULEC_LAMBDA_INLINE {
         const Vec slope = slopes != nullptr ? load(slopes + (i & 15)) : x;

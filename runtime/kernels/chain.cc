@@ -106,10 +106,15 @@ static void run_step(const ChainStep& s, float* x, const float* from, const floa
       return s.reversed ? RULEC_STEP(power_slowly(load(b + i), a))
                         : RULEC_STEP(power_slowly(a, load(b + i)));
     case ChainOp::Activate:
-      if (s.activation == Activation::Sigmoid) return RULEC_STEP(sigmoid(a));
-      if (s.activation == Activation::Silu) return RULEC_STEP(a / (splat(1.0f) + exponential(-a)));
       if (s.activation == Activation::PRelu) {
         return RULEC_STEP(where_less(a, splat(0.0f), a * load(b + i), a));
+      }
+      if (is_long(s.activation)) {
+        Finish finish;
+        finish.activation = s.activation;
+        finish.alpha = s.alpha;
+        if (x != from) RULEC_STEP(a);
+        return finish_slowly(finish, x, nullptr, nullptr, count);
       }
       return RULEC_STEP(activate(s.activation, s.alpha, s.beta, a, a));
     case ChainOp::Neg:

@@ -379,11 +379,47 @@ static void scale_weights(const ConvPlan& c, const float* scales, float* to, Thr
   }
 }
 
+// A pointwise convolution with strides, of the pixels that it reads alone, copied to lie one behind
+// the other: each is read for every block of outputs.
+static ConvPlan without_strides(ConvPlan c, ThreadPool& pool) {
+  const std::int64_t row = c.y.w * 16, plane = c.y.h * row;
+  const std::int64_t planes = c.y.n * c.x.blocks;
+  auto* pixels = reinterpret_cast<float*>(
+      shared_scratch(static_cast<std::size_t>(planes * plane) * sizeof(float)));
+  const auto copy = [&](std::int64_t index) {
+    const float* from = c.in + index / c.x.blocks * c.x.image + index % c.x.blocks * c.x.plane;
+    float* to = pixels + index * plane;
+    for (std::int64_t i = 0; i < c.y.h; ++i, from += c.p.stride_h * c.x.row, to += row) {
+      for (std::int64_t j = 0; j < c.y.w; ++j) {
+        for (int v = 0; v < 16; v += lanes)
+          store(to + j * 16 + v, load(from + j * c.p.stride_w * 16 + v));
+      }
+    }
+  };
+  if (planes * plane < 32768) {
+    for (std::int64_t i = 0; i < planes; ++i)
+      copy(i);
+  } else {
+    pool.run(planes, copy);
+  }
+  c.in = pixels;
+  c.x.h = c.y.h;
+  c.x.w = c.y.w;
+  c.x.row = row;
+  c.x.plane = plane;
+  c.x.image = c.x.blocks * plane;
+  c.p.stride_h = c.p.stride_w = 1;
+  return c;
+}
+
 void conv(const KernelCall& call) {
   const ConvPlan operands = conv_plan(call);
   if (operands.scales == nullptr) {
     if (takes_few_outputs(operands)) return few_outputs(operands, *call.pool);
-    return conv_of(operands, *call.pool);
+    const ConvParameters& p = operands.p;
+    const bool strides = p.kernel_h == 1 && p.kernel_w == 1 && p.pad_top == 0 && p.pad_left == 0 &&
+                         p.stride_h * p.stride_w > 1 && operands.y.blocks > 2;
+    return conv_of(strides ? without_strides(operands, *call.pool) : operands, *call.pool);
   }
   const std::int64_t weights =
       operands.y.blocks * operands.x.blocks * operands.p.kernel_h * operands.p.kernel_w * 256;

@@ -109,11 +109,20 @@ static void product_tile(const Product& g, std::int64_t row, std::int64_t block)
 }
 
 template <int P, int B>
-static void product_remainder(const Product& g, std::int64_t row, std::int64_t rows,
-                              std::int64_t block) {
-  if constexpr (P > 0) {
-    if (rows == P) return product_tile<P, B>(g, row, block);
-    return product_remainder<P - 1, B>(g, row, rows, block);
+static void product_rows_of(const Product& g, std::int64_t row, std::int64_t rows,
+                            std::int64_t block) {
+  if (rows == P) return product_tile<P, B>(g, row, block);
+  if constexpr (P > 1) product_rows_of<P - 1, B>(g, row, rows, block);
+}
+
+// As equal tiles as possible: a tile of a row or two waits for its own sums.
+template <int B>
+static void product_block(const Product& g, std::int64_t row0, std::int64_t row1,
+                          std::int64_t block) {
+  for (std::int64_t tiles = ceil_div(row1 - row0, product_rows); tiles > 0; --tiles) {
+    const std::int64_t rows = ceil_div(row1 - row0, tiles);
+    product_rows_of<product_rows, B>(g, row0, rows, block);
+    row0 += rows;
   }
 }
 
@@ -127,21 +136,11 @@ static void product_remainder(const Product& g, std::int64_t row, std::int64_t r
     }
   }
 #if defined(__AVX512F__)
-  for (; block + 2 <= block1; block += 2) {
-    std::int64_t row = row0;
-    for (; row + product_rows <= row1; row += product_rows) {
-      product_tile<product_rows, 2>(g, row, block);
-    }
-    product_remainder<product_rows - 1, 2>(g, row, row1 - row, block);
-  }
+  for (; block + 2 <= block1; block += 2)
+    product_block<2>(g, row0, row1, block);
 #endif
-  for (; block < block1; ++block) {
-    std::int64_t row = row0;
-    for (; row + product_rows <= row1; row += product_rows) {
-      product_tile<product_rows, 1>(g, row, block);
-    }
-    product_remainder<product_rows - 1, 1>(g, row, row1 - row, block);
-  }
+  for (; block < block1; ++block)
+    product_block<1>(g, row0, row1, block);
 }
 
 }  // namespace rulec::kernels::RULEC_ISA

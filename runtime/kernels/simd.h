@@ -365,30 +365,38 @@ RULEC_INLINE void each(F f) {
     f(i);
 }
 
-// e^x where |x| below 87 is all that matters, to 2 units in the last place: 2^n 2^r with |r| <=
-// 1/2. Of several vectors step by step: one alone is a chain of operations that each wait for the
-// last.
+// 2^(n + r) with whole n and |r| <= 1/2, to 2 units in the last place, of several vectors step by
+// step: one alone is a chain of operations that each wait for the last. `shifted` holds
+// n + 1.5 * 2^23, so that n stands in its lowest bits; n is within 126 of zero.
+template <int N>
+RULEC_INLINE void power_of_two(const Vec (&shifted)[N], Vec (&r)[N]) {
+  constexpr float coefficients[] = {9.6715129912e-03f, 5.5507335812e-02f, 2.4022242427e-01f,
+                                    6.9314700365e-01f, 1.0f};
+  Vec p[N];
+  each<N>([&](int i) RULEC_LAMBDA_INLINE { p[i] = splat(1.3264727313e-03f); });
+#pragma GCC unroll 5
+  for (const float coefficient : coefficients)
+    each<N>([&](int i) RULEC_LAMBDA_INLINE { p[i] = fma(p[i], r[i], splat(coefficient)); });
+  // n is added to the exponent.
+  each<N>([&](int i) RULEC_LAMBDA_INLINE {
+    r[i] = from_bits(add_int(bits(p[i]), shift_left_23(bits(shifted[i]))));
+  });
+}
+
+// e^x where |x| below 87 is all that matters.
 template <int N>
 RULEC_INLINE void bounded_exponential(Vec (&x)[N]) {
-  // Adding 1.5 * 2^23 rounds to an integer, which then stands in the lowest bits.
+  // Adding 1.5 * 2^23 rounds to an integer.
   const Vec magic = splat(12582912.0f), log2_e = splat(1.44269502f);
-  Vec shifted[N], p[N];
+  Vec shifted[N];
   each<N>([&](int i)
               RULEC_LAMBDA_INLINE { x[i] = minimum(splat(87.0f), maximum(splat(-87.0f), x[i])); });
   each<N>([&](int i) RULEC_LAMBDA_INLINE { shifted[i] = fma(x[i], log2_e, magic); });
   each<N>([&](int i) RULEC_LAMBDA_INLINE {
     const Vec whole = shifted[i] - magic;
     x[i] = fma(x[i], splat(1.92596303e-8f), fma(x[i], log2_e, -whole));
-    p[i] = splat(1.3264727313e-03f);
   });
-  constexpr float coefficients[] = {9.6715129912e-03f, 5.5507335812e-02f, 2.4022242427e-01f,
-                                    6.9314700365e-01f, 1.0f};
-#pragma GCC unroll 5
-  for (const float coefficient : coefficients)
-    each<N>([&](int i) RULEC_LAMBDA_INLINE { p[i] = fma(p[i], x[i], splat(coefficient)); });
-  each<N>([&](int i) RULEC_LAMBDA_INLINE {
-    x[i] = p[i] * from_bits(shift_left_23(add_int(bits(shifted[i]), splat_int(127))));
-  });
+  power_of_two(shifted, x);
 }
 RULEC_INLINE Vec bounded_exponential(Vec x) {
   Vec one[1] = {x};
@@ -396,14 +404,48 @@ RULEC_INLINE Vec bounded_exponential(Vec x) {
   return one[0];
 }
 
+// 1 / (1 + e^-x)
 template <int N>
 RULEC_INLINE void sigmoid(Vec (&x)[N]) {
-  each<N>([&](int i) RULEC_LAMBDA_INLINE { x[i] = -x[i]; });
-  bounded_exponential(x);
+  const Vec magic = splat(12582912.0f), log2_e = splat(-1.44269502f);
+  Vec shifted[N];
+  each<N>([&](int i)
+              RULEC_LAMBDA_INLINE { x[i] = minimum(splat(87.0f), maximum(splat(-87.0f), x[i])); });
+  each<N>([&](int i) RULEC_LAMBDA_INLINE { shifted[i] = fma(x[i], log2_e, magic); });
+  // What log2_e lacks counts for the large alone: 2e-8 of a number for each unit.
+  each<N>([&](int i) RULEC_LAMBDA_INLINE { x[i] = fma(x[i], log2_e, -(shifted[i] - magic)); });
+  power_of_two(shifted, x);
   each<N>([&](int i) RULEC_LAMBDA_INLINE { x[i] = reciprocal(splat(1.0f) + x[i]); });
 }
 RULEC_INLINE Vec sigmoid(Vec x) {
-  return reciprocal(splat(1.0f) + bounded_exponential(-x));
+  Vec one[1] = {x};
+  sigmoid(one);
+  return one[0];
+}
+
+// (1 + erf(x / sqrt 2)) / 2, the normal distribution up to x: one half and x times a ratio of
+// polynomials in its square, on the range where it is not yet 0 or 1.
+template <int N>
+RULEC_INLINE void normal_distribution(Vec (&x)[N]) {
+  constexpr float numerator[] = {2.265138979e-08f, 6.294770351e-06f, 1.663938029e-04f,
+                                 4.662222479e-03f, 3.365717721e-02f, 3.989422590e-01f};
+  constexpr float denominator[] = {1.190369744e-06f, 7.264986198e-05f, 1.871014247e-03f,
+                                   2.852595970e-02f, 2.510324121e-01f, 1.000000000e+00f};
+  Vec s[N], p[N], q[N];
+  each<N>([&](int i) RULEC_LAMBDA_INLINE {
+    x[i] = minimum(splat(5.6f), maximum(splat(-5.6f), x[i]));
+    s[i] = x[i] * x[i];
+    p[i] = splat(numerator[0]);
+    q[i] = splat(denominator[0]);
+  });
+#pragma GCC unroll 5
+  for (int k = 1; k < 6; ++k) {
+    each<N>([&](int i) RULEC_LAMBDA_INLINE { p[i] = fma(p[i], s[i], splat(numerator[k])); });
+    each<N>([&](int i) RULEC_LAMBDA_INLINE { q[i] = fma(q[i], s[i], splat(denominator[k])); });
+  }
+  each<N>([&](int i) RULEC_LAMBDA_INLINE {
+    x[i] = maximum(splat(0.0f), fma(x[i] * p[i], reciprocal(q[i]), splat(0.5f)));
+  });
 }
 
 // tanh as a ratio of polynomials on the range where it is not yet ±1.
