@@ -31,6 +31,56 @@ TEST_F(Kernels, FewOutputChannels) {
   }
 }
 
+// Alone and behind a product, at the ends of their ranges too; 345 is no number of whole vectors.
+TEST_F(Kernels, LongActivations) {
+  for (const char* type : {"Sigmoid", "Silu", "Swish", "Mish", "none", "tanh"}) {
+    for (const float scale : {1.0f, 8.0f, 300.0f}) {
+      for (const bool behind_a_product : {false, true}) {
+        Model m = start();
+        m.opset_imports = {{"", 20}};
+        ValueId x = input(m, {3, 345});
+        if (behind_a_product) {
+          x = node(m, "MatMul", {x, weight(m, uniform({345, 37}, -scale / 8, scale / 8))});
+        } else {
+          x = node(m, "Mul", {x, weight(m, Tensor::scalar(scale))});
+        }
+        const std::string_view kind = type;
+        ValueId y = x;
+        if (kind == "Silu" || kind == "Swish") {
+          const float alpha = kind == "Silu" ? 1.0f : 1.702f;
+          const ValueId a = node(m, "Mul", {x, weight(m, Tensor::scalar(alpha))});
+          y = node(m, "Mul", {x, node(m, "Sigmoid", {kind == "Silu" ? x : a})});
+        } else if (kind == "none" || kind == "tanh") {
+          y = node(m, "Gelu", {x}, {{"approximate", std::string(kind)}});
+        } else {
+          y = node(m, type, {x});
+        }
+        check(m, y, "", fmt::format("{} of {}, product: {}", type, scale, behind_a_product));
+      }
+    }
+  }
+}
+
+TEST_F(Kernels, StridedPoints) {
+  for (int trial = 0; trial < 24; ++trial) {
+    Model m = start();
+    const std::int64_t ic = pick(1, 70), oc = pick(33, 90), n = pick(1, 2);
+    const std::int64_t sh = pick(1, 3), sw = pick(2, 3);
+    ValueId x = input(m, {n, ic, pick(1, 20), pick(1, 20)});
+    if (trial % 2) x = node(m, "Conv", {x, weight(m, uniform({ic, ic, 1, 1}, -0.2f, 0.2f))});
+    ValueId y = node(m, "Conv",
+                     {x, weight(m, uniform({oc, ic, 1, 1}, -0.3f, 0.3f)), weight(m, uniform({oc}))},
+                     {{"strides", Integers{sh, sw}}});
+    // An addend, and a halo that the next one asks for.
+    if (trial % 3 == 1) y = node(m, "Relu", {node(m, "Add", {y, node(m, "Neg", {y})})});
+    if (trial % 4 == 2) {
+      y = node(m, "Conv", {y, weight(m, uniform({oc, oc, 3, 3}, -0.1f, 0.1f))},
+               {{"pads", Integers{1, 1, 1, 1}}});
+    }
+    check(m, y, "Conv", fmt::format("{} to {} strides {} {}", ic, oc, sh, sw));
+  }
+}
+
 TEST_F(Kernels, WideWindows) {
   for (int trial = 0; trial < 30; ++trial) {
     Model m = start();
